@@ -1,0 +1,537 @@
+/*
+ * libnacre: a whole filesystem, encrypted and authenticated, in one file or block device.
+ *
+ * Conventions
+ *   - Every call that can fail returns enum nacre_err; NACRE_OK is 0. On failure, nacre_last_error()
+ *     gives one line for a person; it is thread-local, cleared on entry of each call, never secret.
+ *   - Structs that start with `struct_size` are filled by the caller with sizeof before the call, so
+ *     that they can grow. Zero in any other option means "the default".
+ *   - Names and paths are bytes: any but NUL (and '/' inside a name). Lengths are in bytes.
+ *   - Handles are opaque. A volume, its files and its dirs may be used by any number of threads at
+ *     once, except that closing one must not race with another use of it.
+ *   - The library never forks, executes, prints, installs signal handlers, or reads the environment.
+ *     A handle used after fork() returns NACRE_ERR_FORKED.
+ */
+#ifndef NACRE_H
+#define NACRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define NACRE_MUST_USE __attribute__((warn_unused_result))
+#define NACRE_API __attribute__((visibility("default")))
+#else
+#define NACRE_MUST_USE
+#define NACRE_API
+#endif
+
+/* ---- Errors ------------------------------------------------------------------------------- */
+
+/* Each value is a distinct thing for a caller to do. Values are stable. */
+enum nacre_err {
+  NACRE_OK = 0,
+  NACRE_ERR_ARGUMENT = 1,     /* the call's arguments make no sense */
+  NACRE_ERR_NO_MEMORY = 2,    /* out of memory, or over the volume's memory limit */
+  NACRE_ERR_IO = 3,           /* the storage failed (read, write, sync) */
+  NACRE_ERR_CREDENTIAL = 4,   /* no credential, or none that opens a slot */
+  NACRE_ERR_DAMAGED = 5,      /* damaged or tampered with: something did not authenticate */
+  NACRE_ERR_IN_USE = 6,       /* the container is open elsewhere, or the thing is busy */
+  NACRE_ERR_NOT_VOLUME = 7,   /* no such container, or the bytes are not a Nacre volume */
+  NACRE_ERR_NO_SPACE = 8,     /* the volume, or the host under it, is full */
+  NACRE_ERR_UNSUPPORTED = 9,  /* unknown format version, feature or cipher; not possible here */
+  NACRE_ERR_ROLLED_BACK = 10, /* older than its anchor or its header demands */
+  NACRE_ERR_READ_ONLY = 11,   /* opened read-only, or gone read-only after a failure */
+  NACRE_ERR_NOT_FOUND = 12,   /* no such name, inode, slot or attribute's owner */
+  NACRE_ERR_EXISTS = 13,      /* the name exists */
+  NACRE_ERR_NOT_DIRECTORY = 14,
+  NACRE_ERR_IS_DIRECTORY = 15,
+  NACRE_ERR_NOT_EMPTY = 16,
+  NACRE_ERR_NAME_TOO_LONG = 17, /* a name over 255 bytes, a link target over 4095 */
+  NACRE_ERR_TOO_LARGE = 18,     /* a file, a link count, or an attribute past its limit */
+  NACRE_ERR_NO_ATTRIBUTE = 19,  /* no such extended attribute */
+  NACRE_ERR_RANGE = 20,         /* the buffer is too small, or no data/hole past the offset */
+  NACRE_ERR_PERMISSION = 21,    /* the host refused, or the operation is never allowed */
+  NACRE_ERR_CANCELLED = 22,     /* a nacre_cancel token was fired */
+  NACRE_ERR_LIMIT = 23,         /* a header asks for more KDF memory or time than the caller allows */
+  NACRE_ERR_WEAK = 24,          /* KDF costs below the floor; the last credential without force */
+  NACRE_ERR_FORKED = 25,        /* a handle used in a child of fork() */
+  NACRE_ERR_LOOP = 26           /* too many symbolic links in a path; a directory moved under itself */
+};
+
+/* A short fixed description of a code, e.g. "no space left". Any thread. */
+NACRE_API const char *nacre_strerror(enum nacre_err err);
+/* What went wrong in this thread's last failed call: one line without newline. Valid until its next call. */
+NACRE_API const char *nacre_last_error(void);
+/* The errno that says the same to a POSIX program (NACRE_OK gives 0). */
+NACRE_API int nacre_err_to_errno(enum nacre_err err);
+/* Library version, "0.1.0". */
+NACRE_API const char *nacre_version(void);
+/* The container format version that this library writes (0: experimental). */
+NACRE_API uint32_t nacre_format_version(void);
+
+/* ---- Cancelling and progress ---------------------------------------------------------------- */
+
+/* A token that another thread fires to end a blocking call (key derivation, open, verify, close of
+ * long walks) with NACRE_ERR_CANCELLED. May be fired from a signal handler. */
+typedef struct nacre_cancel nacre_cancel;
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_cancel_new(nacre_cancel **out);
+NACRE_API void nacre_cancel_fire(nacre_cancel *cancel);
+NACRE_API void nacre_cancel_free(nacre_cancel *cancel);
+
+/* Called now and then by long work, from the calling thread. total is 0 while unknown. */
+typedef void (*nacre_progress_fn)(void *arg, const char *what, uint64_t done, uint64_t total);
+
+/* ---- Credentials ----------------------------------------------------------------------------- */
+
+enum nacre_slot_kind {
+  NACRE_SLOT_EMPTY = 0,
+  NACRE_SLOT_PASSPHRASE = 1, /* Argon2id over bytes that a person knows */
+  NACRE_SLOT_KEY_FILE = 2,   /* Argon2id over the hash of a file's bytes */
+  NACRE_SLOT_RECOVERY = 3,   /* 160 random bits made by Nacre; no Argon2 */
+  NACRE_SLOT_RAW_KEY = 4     /* 32 random bytes from a platform's key store; no Argon2 */
+};
+
+/* One opaque type for every kind of key. Contents are copied into locked memory and wiped on free. */
+typedef struct nacre_credential nacre_credential;
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_passphrase(const void *bytes, size_t len_bytes,
+                                                                    nacre_credential **out);
+/* The contents of a key file: any bytes, at least one, at most 16 MiB. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_key_file(const void *bytes, size_t len_bytes,
+                                                                  nacre_credential **out);
+/* The text that nacre_recovery_generate made: case and separators do not matter. NACRE_ERR_CREDENTIAL
+ * with the number of the mistyped group in the message where a group's check character is wrong. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_recovery(const char *text, nacre_credential **out);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_raw_key(const uint8_t key[32], nacre_credential **out);
+NACRE_API enum nacre_slot_kind nacre_credential_kind(const nacre_credential *cred);
+NACRE_API void nacre_credential_free(nacre_credential *cred);
+
+/* Size of a recovery key's text with its NUL. */
+#define NACRE_RECOVERY_TEXT_BYTES 64
+/* Draw 160 random bits and write them as groups of typeable characters, each group with a check
+ * character. The caller wipes the text after showing it. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_recovery_generate(char text[NACRE_RECOVERY_TEXT_BYTES]);
+
+/* ---- Where a container lives ------------------------------------------------------------------ */
+
+/* An app's own storage. Each call returns 0 or a positive errno; reads and writes are complete or fail.
+ * Calls come from several threads at once. read past the end fails with EIO. resize makes the container
+ * exactly that long with space really allocated where it can be (ENOSPC otherwise). sync returns when all
+ * completed writes are durable. discard is a hint and may be NULL. close is called once, at the end. */
+struct nacre_store_ops {
+  size_t struct_size;
+  int (*read)(void *ctx, void *buf, size_t len_bytes, uint64_t offset_bytes);
+  int (*write)(void *ctx, const void *buf, size_t len_bytes, uint64_t offset_bytes);
+  int (*sync)(void *ctx);
+  int (*size)(void *ctx, uint64_t *size_bytes);
+  int (*resize)(void *ctx, uint64_t size_bytes); /* NULL: the size is fixed */
+  int (*discard)(void *ctx, uint64_t offset_bytes, uint64_t len_bytes);
+  void (*close)(void *ctx);
+};
+
+/* Exactly one of path, fd, ops is given. A descriptor stays the caller's, a store's ctx is closed through
+ * ops->close when the call that took it fails or the volume is closed. */
+struct nacre_target {
+  size_t struct_size;
+  const char *path; /* a regular file or a block device */
+  int fd;           /* used when use_fd is set */
+  bool use_fd;
+  const struct nacre_store_ops *ops;
+  void *ctx;
+};
+
+/* ---- Creating ----------------------------------------------------------------------------------- */
+
+enum nacre_cipher {
+  NACRE_CIPHER_AUTO = 0, /* the faster on this machine of the next two */
+  NACRE_CIPHER_AES_256_GCM = 1,
+  NACRE_CIPHER_XCHACHA20_POLY1305 = 2,
+  NACRE_CIPHER_AEGIS_256 = 3 /* where libsodium has it (1.0.19 and later); never the default */
+};
+/* "aes-256-gcm", ...; NULL for a number that names none. */
+NACRE_API const char *nacre_cipher_name(enum nacre_cipher cipher);
+/* Whether this build and machine can use it. */
+NACRE_API bool nacre_cipher_available(enum nacre_cipher cipher);
+
+/* Argon2id costs (RFC 9106). Zero fields are chosen: a quarter of the RAM up to 256 MiB, 4 lanes, and as
+ * many passes as take about a second here. */
+struct nacre_kdf_cost {
+  uint64_t memory_bytes;
+  uint32_t passes;
+  uint32_t lanes;
+};
+#define NACRE_KDF_MEMORY_MIN_BYTES (32ull << 20) /* floor for new slots */
+#define NACRE_KDF_MEMORY_MAX_BYTES (4ull << 30)  /* default ceiling on open */
+#define NACRE_VOLUME_SIZE_MIN_BYTES (24ull << 20)
+
+struct nacre_create_options {
+  size_t struct_size;
+  uint64_t size_bytes; /* limit of the container; 0: 1 TiB for a file, all of a device or store */
+  enum nacre_cipher cipher;
+  uint32_t chunk_bytes; /* 4096, 16384 or 65536; 0: 16384 */
+  struct nacre_kdf_cost kdf;
+  const char *label;           /* public, at most 63 bytes; NULL: none */
+  const char *slot_name;       /* sealed; NULL: none */
+  uint32_t root_uid, root_gid; /* owner of the root folder */
+  uint32_t root_mode;          /* permission bits; 0: 0700 */
+  bool force;                  /* overwrite what is there; never one that is in use */
+  nacre_progress_fn progress;
+  void *progress_arg;
+  nacre_cancel *cancel;
+};
+
+/* Make a volume with one keyslot for `cred`. On a path that does not exist a file is made, 0600. A target
+ * that is not empty is NACRE_ERR_EXISTS without force. Durable on return. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_create(const struct nacre_target *target,
+                                                     const struct nacre_create_options *options,
+                                                     const nacre_credential *cred);
+
+/* ---- What can be known without a credential ------------------------------------------------------- */
+
+#define NACRE_SLOTS_MAX 32
+#define NACRE_NAME_MAX_BYTES 255
+#define NACRE_LABEL_MAX_BYTES 63
+
+struct nacre_public_slot {
+  enum nacre_slot_kind kind;
+  struct nacre_kdf_cost kdf; /* zero where the kind has no KDF */
+};
+
+struct nacre_public_info {
+  size_t struct_size;
+  uint8_t volume_id[16];
+  uint32_t format_version;
+  enum nacre_cipher cipher;
+  uint64_t container_bytes;
+  char label[NACRE_LABEL_MAX_BYTES + 1];
+  bool in_use;                  /* another process holds the container */
+  uint32_t header_copies_valid; /* structurally, 0 to 2 */
+  struct nacre_public_slot slots[NACRE_SLOTS_MAX];
+};
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_probe(const struct nacre_target *target,
+                                                    struct nacre_public_info *info);
+
+/* ---- Volumes ------------------------------------------------------------------------------------------ */
+
+typedef struct nacre_volume nacre_volume;
+
+struct nacre_open_options {
+  size_t struct_size;
+  bool read_only;
+  uint64_t memory_bytes;         /* limit for caches and dirty data; 0: 64 MiB. At least 8 MiB */
+  int threads;                   /* worker threads; 0: only the caller's; -1: as many as cores, up to 16 */
+  uint32_t commit_interval_ms;   /* 0: 5000. Needs a thread; with threads 0 only sync and close commit */
+  uint64_t kdf_memory_max_bytes; /* ceiling on open; 0: NACRE_KDF_MEMORY_MAX_BYTES */
+  int slot;                      /* use only this slot if use_slot is set */
+  bool use_slot;
+  /* Asked for a credential when `cred` is NULL, at most `ask_attempts` times (0: 3) while it is wrong. The
+   * library frees what it gets. Return false to give up. */
+  bool (*ask)(void *arg, int attempt, nacre_credential **out);
+  void *ask_arg;
+  int ask_attempts;
+  nacre_progress_fn progress;
+  void *progress_arg;
+  nacre_cancel *cancel;
+};
+
+/* Open a volume. Exclusive: NACRE_ERR_IN_USE while any process (this one included) has it open, except that
+ * several may hold it read-only. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_open(const struct nacre_target *target,
+                                                          const struct nacre_open_options *options,
+                                                          const nacre_credential *cred, nacre_volume **out);
+/* Commit, wipe and free, also when it fails; then what was not durable before is lost, and the error says so.
+ * All files and dirs must be closed. */
+NACRE_API enum nacre_err nacre_volume_close(nacre_volume *vol);
+/* Free without a commit: what was not synced is dropped. */
+NACRE_API void nacre_volume_abandon(nacre_volume *vol);
+/* Make everything done so far durable; concurrent calls share one commit. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_sync(nacre_volume *vol);
+
+struct nacre_volume_info {
+  size_t struct_size;
+  uint8_t volume_id[16];
+  uint8_t fingerprint[32]; /* of the identity secret: what cannot be copied without a credential */
+  enum nacre_cipher cipher;
+  uint32_t chunk_bytes;
+  uint32_t slot;       /* the slot that opened it */
+  uint64_t generation; /* of the last durable commit */
+  uint8_t commit_id[16];
+  uint64_t size_bytes;      /* limit */
+  uint64_t container_bytes; /* now */
+  uint64_t used_bytes;      /* allocated blocks, metadata and fixed areas included */
+  uint64_t free_bytes;      /* what can still be written */
+  uint64_t inodes;          /* live inodes */
+  uint64_t dirty_bytes;     /* not yet committed */
+  uint64_t memory_bytes;    /* held by caches now */
+  bool read_only;
+  bool failed;    /* went read-only after a failure; failure says why */
+  bool fell_back; /* opened at the commit before the newest, which was damaged */
+  char failure[160];
+};
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info);
+
+/* ---- Keyslots ------------------------------------------------------------------------------------------ */
+
+struct nacre_slot_info {
+  size_t struct_size;
+  uint32_t index;
+  enum nacre_slot_kind kind;
+  struct nacre_kdf_cost kdf;
+  int64_t created_s; /* seconds since 1970 */
+  char name[64];
+};
+/* Fill infos[0..*count), *count being its room on entry and the number of slots on return. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_list(nacre_volume *vol, struct nacre_slot_info *infos,
+                                                        size_t *count);
+/* Each of these is durable in both header copies and bound by a superblock on return. kdf NULL: defaults. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_add(nacre_volume *vol, const nacre_credential *cred,
+                                                       const struct nacre_kdf_cost *kdf, const char *name,
+                                                       uint32_t *index);
+/* The last slot is NACRE_ERR_WEAK without force. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_remove(nacre_volume *vol, uint32_t index, bool force);
+/* Replace what opens a slot; a new key pair is drawn, the name is kept. */
+NACRE_API NACRE_MUST_USE enum nacre_err
+nacre_slot_change(nacre_volume *vol, uint32_t index, const nacre_credential *cred, const struct nacre_kdf_cost *kdf);
+/* Which slot a credential opens, without opening the volume (works while it is in use). */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_test(const struct nacre_target *target,
+                                                        const nacre_credential *cred, uint64_t kdf_memory_max_bytes,
+                                                        uint32_t *index);
+
+/* ---- Attributes ------------------------------------------------------------------------------------------ */
+
+struct nacre_time {
+  int64_t s;
+  uint32_t ns;
+};
+
+struct nacre_attr {
+  size_t struct_size;
+  uint64_t ino;
+  uint64_t generation; /* of the inode number: (ino, generation) never repeats */
+  uint32_t mode;       /* type and permission bits as in struct stat */
+  uint32_t uid, gid;
+  uint32_t nlink;
+  uint64_t size_bytes;
+  uint64_t allocated_bytes;
+  uint64_t rdev;
+  uint32_t chunk_bytes;
+  struct nacre_time atime, mtime, ctime, btime;
+};
+
+enum nacre_set {
+  NACRE_SET_MODE = 1,
+  NACRE_SET_UID = 2,
+  NACRE_SET_GID = 4,
+  NACRE_SET_SIZE = 8,
+  NACRE_SET_ATIME = 16,
+  NACRE_SET_MTIME = 32,
+  NACRE_SET_ATIME_NOW = 64,
+  NACRE_SET_MTIME_NOW = 128,
+  NACRE_SET_CTIME = 256,
+  /* Clear setuid, setgid and security.capability as an unprivileged write or chown does. */
+  NACRE_SET_KILL_PRIV = 512
+};
+
+struct nacre_statfs {
+  size_t struct_size;
+  uint64_t block_bytes;
+  uint64_t blocks, free_blocks, available_blocks;
+  uint64_t files, free_files;
+};
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_statfs(nacre_volume *vol, struct nacre_statfs *out);
+
+/* Who makes a new object. mode and umask as the kernel's: a default ACL of the folder takes the umask's place. */
+struct nacre_caller {
+  uint32_t uid, gid, umask;
+};
+
+/* ---- Files: the same handle from a path or an inode --------------------------------------------------------- */
+
+typedef struct nacre_file nacre_file;
+typedef struct nacre_dir nacre_dir;
+
+enum nacre_open_flags {
+  NACRE_O_READ = 1,
+  NACRE_O_WRITE = 2,
+  NACRE_O_CREATE = 4,
+  NACRE_O_EXCLUSIVE = 8,
+  NACRE_O_TRUNCATE = 16,
+  NACRE_O_APPEND = 32, /* every write goes to the end, atomically */
+  NACRE_O_NOFOLLOW = 64
+};
+
+/* Short only at the end of the file. *done is set also on error (what was done before it). */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_read(nacre_file *file, void *buf, size_t len_bytes,
+                                                   uint64_t offset_bytes, size_t *done);
+/* All or an error. Answered when buffered with its space reserved; nacre_fsync makes it durable. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_write(nacre_file *file, const void *buf, size_t len_bytes,
+                                                    uint64_t offset_bytes);
+enum nacre_fallocate_mode {
+  NACRE_FALLOCATE_KEEP_SIZE = 1,
+  NACRE_FALLOCATE_PUNCH_HOLE = 2, /* with KEEP_SIZE */
+  NACRE_FALLOCATE_ZERO_RANGE = 4
+};
+/* mode 0 and KEEP_SIZE check that the space is there now and extend the size; copy-on-write keeps no reservation. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_fallocate(nacre_file *file, unsigned mode, uint64_t offset_bytes,
+                                                        uint64_t len_bytes);
+/* Next data or hole at or after the offset, chunk by chunk; NACRE_ERR_RANGE where there is none (ENXIO). */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_seek_data(nacre_file *file, uint64_t offset_bytes, uint64_t *found);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_seek_hole(nacre_file *file, uint64_t offset_bytes, uint64_t *found);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_fstat(nacre_file *file, struct nacre_attr *attr);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_ftruncate(nacre_file *file, uint64_t size_bytes);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_fsync(nacre_file *file);
+/* An error of write-behind that no call has reported yet, then forgets it (for close and flush). */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_file_error(nacre_file *file);
+/* Frees the handle. An unlinked file whose last handle and pin go away is deleted. */
+NACRE_API void nacre_close(nacre_file *file);
+
+struct nacre_dirent {
+  uint64_t ino;
+  uint64_t next; /* offset to continue after this entry */
+  uint8_t type;  /* DT_REG, ... as in dirent.h */
+  uint16_t name_len;
+  const char *name;              /* NUL-terminated; valid inside the callback */
+  const struct nacre_attr *attr; /* if attributes were asked for and it is not . or .. ; then it carries one pin */
+};
+/* Return false to stop: this entry is then not consumed (and its pin, if any, is taken back). */
+typedef bool (*nacre_dirent_fn)(void *arg, const struct nacre_dirent *entry);
+/* List from `offset` (0: the start, . and .. first), until the callback stops or the end. An entry that is neither
+ * added nor removed meanwhile comes exactly once. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_readdir(nacre_dir *dir, uint64_t offset, bool with_attr,
+                                                      nacre_dirent_fn fn, void *arg);
+NACRE_API void nacre_closedir(nacre_dir *dir);
+
+/* ---- Path calls: '/' separates, leading ones are ignored, "" is the root. Symbolic links are followed inside the
+ *      volume (an absolute target starts at its root), the last one only where said. ------------------------------
+ */
+
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_open(nacre_volume *vol, const char *path, unsigned flags, uint32_t mode,
+                                                   const struct nacre_caller *caller, nacre_file **out); /* follows */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_opendir(nacre_volume *vol, const char *path, nacre_dir **out);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_stat(nacre_volume *vol, const char *path, struct nacre_attr *attr);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_lstat(nacre_volume *vol, const char *path, struct nacre_attr *attr);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_setattr(nacre_volume *vol, const char *path,
+                                                      const struct nacre_attr *attr, unsigned set); /* not followed */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_mkdir(nacre_volume *vol, const char *path, uint32_t mode,
+                                                    const struct nacre_caller *caller);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_mknod(nacre_volume *vol, const char *path, uint32_t mode, uint64_t rdev,
+                                                    const struct nacre_caller *caller);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_symlink(nacre_volume *vol, const char *target, const char *path,
+                                                      const struct nacre_caller *caller);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_readlink(nacre_volume *vol, const char *path, char *buf,
+                                                       size_t size_bytes); /* NUL-terminated */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_link(nacre_volume *vol, const char *from, const char *to);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_unlink(nacre_volume *vol, const char *path);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_rmdir(nacre_volume *vol, const char *path);
+enum nacre_rename_flags { NACRE_RENAME_NOREPLACE = 1, NACRE_RENAME_EXCHANGE = 2 };
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_rename(nacre_volume *vol, const char *from, const char *to,
+                                                     unsigned flags);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_getxattr(nacre_volume *vol, const char *path, const char *name,
+                                                       void *buf, size_t size_bytes,
+                                                       size_t *len); /* none of these follow */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_setxattr(nacre_volume *vol, const char *path, const char *name,
+                                                       const void *value, size_t len_bytes, unsigned flags);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_listxattr(nacre_volume *vol, const char *path, char *buf,
+                                                        size_t size_bytes, size_t *len);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_removexattr(nacre_volume *vol, const char *path, const char *name);
+
+/* ---- Inode calls: what a mount uses -------------------------------------------------------------------------------
+ * An inode that a call returns in *attr from lookup, create, mkdir, mknod, symlink, link or tmpfile carries one pin:
+ * while pinned or open, an unlinked inode stays usable. nacre_inode_unpin gives pins back. The root never needs one.
+ */
+
+#define NACRE_ROOT_INO 1ull
+
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_lookup(nacre_volume *vol, uint64_t dir, const char *name,
+                                                           size_t name_len, struct nacre_attr *attr);
+NACRE_API void nacre_inode_unpin(nacre_volume *vol, uint64_t ino, uint64_t pins);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_getattr(nacre_volume *vol, uint64_t ino, struct nacre_attr *attr);
+/* Sets what `set` names from *attr and returns the result in *attr. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_setattr(nacre_volume *vol, uint64_t ino, struct nacre_attr *attr,
+                                                            unsigned set);
+/* flags: READ, WRITE, APPEND, TRUNCATE. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_open(nacre_volume *vol, uint64_t ino, unsigned flags,
+                                                         nacre_file **out);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_opendir(nacre_volume *vol, uint64_t ino, nacre_dir **out);
+/* Create a regular file and open it; NACRE_ERR_EXISTS where the name exists. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_create(nacre_volume *vol, uint64_t dir, const char *name,
+                                                           size_t name_len, uint32_t mode, unsigned flags,
+                                                           const struct nacre_caller *caller, struct nacre_attr *attr,
+                                                           nacre_file **out);
+/* An unnamed file in that folder (O_TMPFILE); nacre_inode_link gives it a name. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_tmpfile(nacre_volume *vol, uint64_t dir, uint32_t mode,
+                                                            unsigned flags, const struct nacre_caller *caller,
+                                                            struct nacre_attr *attr, nacre_file **out);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_mkdir(nacre_volume *vol, uint64_t dir, const char *name,
+                                                          size_t name_len, uint32_t mode,
+                                                          const struct nacre_caller *caller, struct nacre_attr *attr);
+/* Regular file, fifo, socket or device by the type bits of mode. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_mknod(nacre_volume *vol, uint64_t dir, const char *name,
+                                                          size_t name_len, uint32_t mode, uint64_t rdev,
+                                                          const struct nacre_caller *caller, struct nacre_attr *attr);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_symlink(nacre_volume *vol, uint64_t dir, const char *name,
+                                                            size_t name_len, const char *target,
+                                                            const struct nacre_caller *caller,
+                                                            struct nacre_attr *attr);
+NACRE_API NACRE_MUST_USE enum nacre_err
+nacre_inode_readlink(nacre_volume *vol, uint64_t ino, char *buf,
+                     size_t size_bytes); /* NUL-terminated; 4096 always fits */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_link(nacre_volume *vol, uint64_t ino, uint64_t dir,
+                                                         const char *name, size_t name_len, struct nacre_attr *attr);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_unlink(nacre_volume *vol, uint64_t dir, const char *name,
+                                                           size_t name_len);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_rmdir(nacre_volume *vol, uint64_t dir, const char *name,
+                                                          size_t name_len);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_rename(nacre_volume *vol, uint64_t from_dir, const char *from,
+                                                           size_t from_len, uint64_t to_dir, const char *to,
+                                                           size_t to_len, unsigned flags);
+
+/* Extended attributes: namespaces user., trusted., security. and system.posix_acl_access/default, which take effect:
+ * the access ACL sets the mode, the default one is inherited. Values to 64 KiB, all names of an inode to 64 KiB.
+ * get and list with size_bytes 0 only tell the length; a buffer too small is NACRE_ERR_RANGE. */
+enum nacre_xattr_flags { NACRE_XATTR_CREATE = 1, NACRE_XATTR_REPLACE = 2 };
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_getxattr(nacre_volume *vol, uint64_t ino, const char *name,
+                                                             void *buf, size_t size_bytes, size_t *len);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_setxattr(nacre_volume *vol, uint64_t ino, const char *name,
+                                                             const void *value, size_t len_bytes, unsigned flags);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_listxattr(nacre_volume *vol, uint64_t ino, char *buf,
+                                                              size_t size_bytes, size_t *len);
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_removexattr(nacre_volume *vol, uint64_t ino, const char *name);
+
+/* ---- Verify
+ * ---------------------------------------------------------------------------------------------------------- */
+
+struct nacre_verify_report {
+  size_t struct_size;
+  uint64_t nodes, chunks, inodes, directories, files;
+  uint64_t data_bytes, metadata_bytes;
+  uint64_t problems; /* 0: all is well */
+};
+/* One problem, one line. path may be NULL where it is not known. */
+typedef void (*nacre_problem_fn)(void *arg, const char *path, const char *problem);
+/* Commit, then read and authenticate every block of the committed state and check every invariant. NACRE_ERR_DAMAGED
+ * if there was any problem. The volume stays usable meanwhile, but mutations wait. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_verify(nacre_volume *vol, struct nacre_verify_report *report,
+                                                     nacre_problem_fn problem, void *problem_arg,
+                                                     nacre_progress_fn progress, void *progress_arg,
+                                                     nacre_cancel *cancel);
+
+/* ---- Measuring
+ * ----------------------------------------------------------------------------------------------------------- */
+
+/* Seal and open pieces of `piece_bytes` on one thread for about `duration_ms` each. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_bench_cipher(enum nacre_cipher cipher, size_t piece_bytes,
+                                                           uint32_t duration_ms, double *seal_bytes_per_s,
+                                                           double *open_bytes_per_s);
+/* One key derivation at that cost, in milliseconds; zero fields are filled with the defaults for this machine. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_bench_kdf(struct nacre_kdf_cost *cost, double *ms);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,43 @@
+/* Key derivation, hashing, and sealing a key to a public key. Everything here is libsodium or libargon2. */
+#ifndef NACRE_CRYPTO_KDF_H
+#define NACRE_CRYPTO_KDF_H
+
+#include <nacre.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KDF_SALT_BYTES 32
+
+/* out = BLAKE2b-256, keyed with key, over: len(label) as one byte, label, context. One label a purpose. */
+void kdf_subkey(const uint8_t key[32], const char *label, const void *context, size_t context_len, uint8_t out[32]);
+/* 64 bytes from high-entropy key material: BLAKE2b-512 keyed with salt over len(label), label, material. */
+void kdf_expand(const uint8_t salt[KDF_SALT_BYTES], const char *label, const void *material, size_t material_len,
+                uint8_t out[64]);
+/* Argon2id v1.3 (RFC 9106) through libargon2 with real lanes; `label` goes in as associated data. */
+NACRE_MUST_USE enum nacre_err kdf_argon2id(const struct nacre_kdf_cost *cost, const uint8_t salt[KDF_SALT_BYTES],
+                                           const char *label, const void *secret, size_t secret_len, uint8_t out[64]);
+/* Fill zero fields with the defaults for this machine: min(RAM / 4, 256 MiB), 4 lanes, passes for about a second. */
+NACRE_MUST_USE enum nacre_err kdf_calibrate(struct nacre_kdf_cost *cost);
+/* NACRE_ERR_WEAK under the floor (memory NACRE_KDF_MEMORY_MIN_BYTES), NACRE_ERR_ARGUMENT where Argon2 itself can't.
+ */
+NACRE_MUST_USE enum nacre_err kdf_check_new(const struct nacre_kdf_cost *cost);
+/* Costs read from a header: NACRE_ERR_LIMIT above memory_max or above KDF_WORK_MAX = 64 * 4 GiB of memory times
+ * passes; NACRE_ERR_DAMAGED where they make no sense. */
+NACRE_MUST_USE enum nacre_err kdf_check_open(const struct nacre_kdf_cost *cost, uint64_t memory_max_bytes);
+
+/* BLAKE2b-256; keyed when key is not NULL. */
+void kdf_hash(const void *data, size_t len, uint8_t out[32]);
+void kdf_mac(const uint8_t key[32], const void *data, size_t len, uint8_t out[32]);
+/* SipHash-2-4, for names in folders. */
+uint64_t kdf_name_hash(const uint8_t seed[16], const void *name, size_t len);
+
+/* X25519 (libsodium's crypto_box_seal: X25519 and XSalsa20-Poly1305). */
+#define KDF_SEALED_KEY_BYTES 80
+void kdf_keypair(uint8_t public_key[32], uint8_t secret_key[32]);
+NACRE_MUST_USE enum nacre_err kdf_seal_key(const uint8_t public_key[32], const uint8_t key[32],
+                                           uint8_t sealed[KDF_SEALED_KEY_BYTES]);
+/* NACRE_ERR_CREDENTIAL if it does not open. The public key is derived from the secret one. */
+NACRE_MUST_USE enum nacre_err kdf_unseal_key(const uint8_t secret_key[32], const uint8_t sealed[KDF_SEALED_KEY_BYTES],
+                                             uint8_t key[32]);
+
+#endif

@@ -1,0 +1,76 @@
+/* The header: 256 KiB at the start of each group. A public part, 32 keyslots, and a sealed part, all under one MAC.
+ *
+ *        0  public part (4096): magic, version, volume id, cipher, incompat bits, sequence, label, slot table
+ *     4096  32 keyslots of 4096
+ *   135168  sealed part: nonce (24), tag (32), ciphertext: identity secret, epoch table, slot names, dates, public
+ * keys
+ *        .. random bytes
+ *   262112  MAC (32): BLAKE2b-256 keyed with the master key's "header mac" subkey over all that precedes it
+ *
+ * Invariants: a header is never changed in place: a new sequence is made durable in one copy before the other is
+ * touched. Bytes of unused slots and of padding are random, drawn anew at each write. */
+#ifndef NACRE_FORMAT_HEADER_H
+#define NACRE_FORMAT_HEADER_H
+
+#include "crypto/kdf.h"
+#include "format/format.h"
+
+/* One keyslot, all that is stored outside the sealed part. */
+struct keyslot {
+  enum nacre_slot_kind kind; /* NACRE_SLOT_EMPTY: all else is meaningless */
+  struct nacre_kdf_cost cost;
+  uint8_t salt[KDF_SALT_BYTES];
+  uint8_t commitment[32];
+  uint8_t wrap_nonce[24];
+  uint8_t wrapped_secret[48];                  /* slot secret key, XChaCha20-Poly1305, tag behind */
+  uint8_t sealed_master[KDF_SEALED_KEY_BYTES]; /* master key sealed to the slot's public key */
+};
+
+struct header_slot_meta {
+  uint8_t public_key[32];
+  int64_t created_s;
+  char name[FORMAT_SLOT_NAME_BYTES]; /* NUL-terminated */
+};
+
+struct header_epoch {
+  uint32_t epoch; /* 0: unused; the first is 1 */
+  uint8_t volume_key[32];
+};
+
+/* What only the master key opens. In secmem. */
+struct header_sealed {
+  uint8_t identity_secret[32];
+  uint32_t current_epoch;
+  struct header_epoch epochs[FORMAT_EPOCHS];
+  struct header_slot_meta slots[FORMAT_SLOTS];
+};
+
+struct header {
+  uint32_t version;
+  uint8_t volume_id[16];
+  enum nacre_cipher cipher;
+  uint64_t incompat;
+  uint64_t sequence; /* 1, 2, ... */
+  char label[FORMAT_LABEL_BYTES];
+  struct keyslot slots[FORMAT_SLOTS];
+};
+
+/* Parse the public part and the slots. NACRE_ERR_NOT_VOLUME without the magic, NACRE_ERR_UNSUPPORTED for a newer
+ * version, unknown incompat bits or an unknown cipher (then out->version, volume_id and cipher are set),
+ * NACRE_ERR_DAMAGED otherwise. `raw` has FORMAT_HEADER_BYTES. Nothing is trusted yet. */
+NACRE_MUST_USE enum nacre_err header_decode(const uint8_t *raw, struct header *out);
+/* Check the MAC with the master key, then open the sealed part. NACRE_ERR_DAMAGED if either fails. */
+NACRE_MUST_USE enum nacre_err header_open_sealed(const uint8_t *raw, const uint8_t master_key[32],
+                                                 struct header_sealed *sealed);
+/* Encode, seal and MAC the whole into raw (FORMAT_HEADER_BYTES). */
+NACRE_MUST_USE enum nacre_err header_encode(const struct header *h, const struct header_sealed *sealed,
+                                            const uint8_t master_key[32], uint8_t *raw);
+
+/* Subkeys of an epoch's volume key: label "node", "data", "superblock" or "log", context: identity secret's hash,
+ * epoch, cipher. */
+void header_volume_subkey(const struct header_sealed *sealed, const struct header_epoch *epoch,
+                          enum nacre_cipher cipher, const char *label, uint8_t out[32]);
+/* Public name of the identity secret, what --expect-id and an anchor go by. */
+void header_fingerprint(const struct header_sealed *sealed, uint8_t out[32]);
+
+#endif

@@ -1,0 +1,54 @@
+/* The superblock: one per commit, in slot (generation % 8) of the ring. On disk 4096 bytes: nonce (24), tag (32),
+ * ciphertext (4040). Nothing of it is readable without the volume key; an unused slot holds random bytes. */
+#ifndef NACRE_FORMAT_SUPERBLOCK_H
+#define NACRE_FORMAT_SUPERBLOCK_H
+
+#include "format/ptr.h"
+
+#define SUPERBLOCK_PLAIN_BYTES (FORMAT_SUPERBLOCK_BYTES - AEAD_NONCE_BYTES - AEAD_TAG_BYTES)
+
+struct superblock_extent {
+  uint64_t unit;
+  uint64_t units;
+};
+
+/* A set is one contiguous extent: room for a checkpoint first, the log behind it. The three take turns, so that one
+ * is written only when two later commits, which use others, are durable. */
+struct superblock_log {
+  struct superblock_extent sets[FORMAT_LOG_SETS];
+  uint64_t checkpoint_units; /* of each set, for the checkpoint; the rest is log */
+  uint32_t current;          /* the set in use */
+  struct ptr checkpoint;     /* its index block; `birth` is the generation of the checkpoint */
+  struct ptr last;           /* the newest log record; unit 0: none since the checkpoint */
+  uint64_t next_unit;        /* where the next record goes */
+};
+
+struct superblock {
+  uint64_t compat, ro_compat, incompat;
+  uint64_t generation;
+  uint8_t commit_id[16], parent_commit_id[16];
+  uint64_t header_sequence_min;
+  int64_t time_s;
+  uint64_t units_end;   /* end of the container's area now, in units */
+  uint64_t units_limit; /* what it may grow to */
+  uint64_t next_ino;
+  uint64_t inodes;     /* live ones */
+  uint64_t used_units; /* allocated and not free or pending, for a cross-check */
+  uint32_t chunk_bytes;
+  uint32_t node_bytes;
+  uint8_t root_level;
+  struct ptr root;
+  struct superblock_log log;
+  /* Reserved for later: intent log extent, lineage, snapshots' root, rewrite memo; zero until their feature bit is
+   * set. */
+};
+
+/* Offset in the container of a generation's slot. */
+uint64_t superblock_offset(uint64_t generation);
+/* plain has SUPERBLOCK_PLAIN_BYTES. */
+void superblock_encode(const struct superblock *sb, uint8_t *plain);
+/* NACRE_ERR_UNSUPPORTED for unknown incompat bits, NACRE_ERR_DAMAGED for fields that contradict each other or point
+ * outside [0, units_end). */
+NACRE_MUST_USE enum nacre_err superblock_decode(const uint8_t *plain, struct superblock *sb);
+
+#endif

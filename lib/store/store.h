@@ -1,0 +1,40 @@
+/* Where a container's bytes live: a table of callbacks (struct nacre_store_ops) with full-length, bounds-checked
+ * calls over it. Decorators for tests (crash, fault, record) are stores too. */
+#ifndef NACRE_STORE_STORE_H
+#define NACRE_STORE_STORE_H
+
+#include <nacre.h>
+
+struct store {
+  struct nacre_store_ops ops;
+  void *ctx;
+  bool read_only;
+};
+
+/* Errors become NACRE_ERR_IO (ENOSPC, EDQUOT and EFBIG: NACRE_ERR_NO_SPACE; EROFS: NACRE_ERR_READ_ONLY). */
+NACRE_MUST_USE enum nacre_err store_read(struct store *s, void *buf, size_t len, uint64_t offset);
+NACRE_MUST_USE enum nacre_err store_write(struct store *s, const void *buf, size_t len, uint64_t offset);
+NACRE_MUST_USE enum nacre_err store_sync(struct store *s);
+NACRE_MUST_USE enum nacre_err store_size(struct store *s, uint64_t *size);
+NACRE_MUST_USE enum nacre_err store_resize(struct store *s, uint64_t size);
+void store_close(struct store *s);
+bool store_can_resize(const struct store *s);
+
+/* An app's own store. */
+NACRE_MUST_USE enum nacre_err store_from_ops(const struct nacre_store_ops *ops, void *ctx, struct store *out);
+
+/* A regular file or block device. FILE_STORE_CREATE makes the file (0600, and syncs its folder). Unless read-only it
+ * is locked exclusively (else shared), against other processes and this one: NACRE_ERR_IN_USE. A device is opened
+ * O_EXCL too. resize of a file really allocates (fallocate; where the filesystem has none, writes zeroes or
+ * truncates), shrinking truncates. A file whose name vanished is still synced and closed cleanly. */
+enum file_store_flags { FILE_STORE_READ_ONLY = 1, FILE_STORE_CREATE = 2, FILE_STORE_NO_LOCK = 4 };
+NACRE_MUST_USE enum nacre_err file_store_open(const char *path, unsigned flags, struct store *out);
+/* The descriptor is duplicated. */
+NACRE_MUST_USE enum nacre_err file_store_from_fd(int fd, unsigned flags, struct store *out);
+/* Whether another process (or handle) holds the container's lock. */
+NACRE_MUST_USE enum nacre_err file_store_in_use(const char *path, bool *in_use);
+
+/* In memory, growable to limit_bytes. For tests and for apps. */
+NACRE_MUST_USE enum nacre_err memory_store_new(uint64_t size, uint64_t limit, struct store *out);
+
+#endif
