@@ -1,0 +1,184 @@
+/* The engine: one open container's tree, space and commits, as the filesystem above sees it.
+ *
+ * Invariants
+ *   - A block that a durable root can reach is never overwritten: space freed by commit g is handed out again only
+ *     when g and g + 1 are durable. Space allocated and freed within one generation never was reachable.
+ *   - A commit holds exactly the transactions that ended before its freeze. Freezing closes the gate: new
+ * transactions wait, running ones finish, what the layer above has buffered is flushed, then generation g stops
+ * changing and g + 1 begins. Sealing and writing g happens with the gate open.
+ *   - All room that g needs (its dirty nodes) is allocated at the freeze; its log record's room was reserved long
+ *     before. So a commit never runs out of space by itself.
+ *   - After any failure of the storage in a commit, or of a transaction half applied, the engine is failed: it reads,
+ *     and refuses every mutation and commit with NACRE_ERR_READ_ONLY. A failed sync is never retried.
+ *
+ * Lock order: gate (txn_begin .. txn_end), then the caller's own locks, then the tree's lock, then the allocator's.
+ * txn_begin, space_reserve and engine_commit may commit and so may call the flush hook: call them with no lock of the
+ * layer above held, and not inside a transaction. tree_get and tree_scan need no transaction and may do I/O. */
+#ifndef NACRE_TREE_ENGINE_H
+#define NACRE_TREE_ENGINE_H
+
+#include "base/workers.h"
+#include "format/extent.h"
+#include "format/key.h"
+#include "format/superblock.h"
+#include "store/store.h"
+
+struct engine;
+struct txn;
+
+/* Subkeys by epoch. The engine takes them over. */
+struct engine_epoch_keys {
+  uint32_t epoch; /* 0: unused */
+  struct aead_key *node, *data, *superblock, *log;
+};
+struct engine_keys {
+  uint32_t current_epoch;
+  struct engine_epoch_keys epochs[FORMAT_EPOCHS];
+};
+void engine_keys_free(struct engine_keys *keys);
+
+struct engine_geometry {
+  uint64_t size_limit_bytes; /* what the container may grow to; the store's size where it cannot be resized */
+  uint32_t chunk_bytes;
+  uint64_t header_sequence;
+};
+
+struct engine_options {
+  bool read_only;
+  uint64_t memory_bytes;       /* for nodes, clean and dirty */
+  uint32_t commit_interval_ms; /* 0: no timed commits */
+  uint64_t header_sequence;    /* of the header that was opened; older than the superblock demands is refused */
+};
+
+/* Write the first superblock (generation 1) of an empty tree. Headers are the caller's. The keys stay the caller's.
+ */
+NACRE_MUST_USE enum nacre_err engine_create(struct store *store, const struct engine_keys *keys,
+                                            const struct engine_geometry *geometry);
+/* Takes over keys (also on failure). The store and workers stay the caller's and must outlive the engine. */
+NACRE_MUST_USE enum nacre_err engine_open(struct store *store, struct engine_keys *keys, struct workers *workers,
+                                          const struct engine_options *options, struct engine **out);
+/* Ends the commit thread and frees everything without a commit. */
+void engine_close(struct engine *e);
+
+/* Called by commits: first with final false and the gate open (flush what you can, with transactions of class
+ * TXN_FLUSH), then with final true and the gate closed (flush all that is left, with the given txn and no other;
+ * no new mutation can arrive). An error fails the commit, and the engine where final is true. */
+typedef enum nacre_err (*engine_flush_fn)(void *arg, bool final, struct txn *txn);
+void engine_set_flush(struct engine *e, engine_flush_fn fn, void *arg);
+
+struct engine_info {
+  uint64_t generation; /* of the last durable commit */
+  uint8_t commit_id[16];
+  uint64_t units_end, units_limit;
+  uint64_t used_units; /* not free: live, pending and reserved for the log */
+  uint64_t free_units; /* what can still be reserved, growth included */
+  uint64_t inodes;
+  uint64_t dirty_bytes, memory_bytes;
+  uint32_t chunk_bytes;
+  bool read_only, failed, fell_back;
+  char failure[160];
+};
+void engine_get_info(struct engine *e, struct engine_info *info);
+uint32_t engine_chunk_bytes(const struct engine *e);
+/* Check that mutations are allowed: NACRE_ERR_READ_ONLY otherwise. */
+NACRE_MUST_USE enum nacre_err engine_check_writable(struct engine *e);
+
+/* ---- Space ---- */
+
+/* Set units aside for data that is buffered and will be written by TXN_FLUSH transactions, metadata included (see
+ * engine_metadata_units). Grows the container or commits to free pending space where that helps. */
+NACRE_MUST_USE enum nacre_err space_reserve(struct engine *e, uint64_t units);
+void space_release(struct engine *e, uint64_t units);
+/* What changing that many records, each in a leaf of its own, can cost at most. */
+uint64_t engine_metadata_units(struct engine *e, uint32_t records);
+
+/* ---- Transactions ---- */
+
+enum txn_class {
+  TXN_NORMAL,  /* fails with NACRE_ERR_NO_SPACE when the volume is full */
+  TXN_FREEING, /* delete, truncate: may use the reserve; keep them small (a few dozen records) */
+  TXN_FLUSH    /* writes what was reserved; never fails for space */
+};
+
+struct txn {
+  struct engine *engine;
+  enum txn_class class;
+  uint64_t reserved_units;
+  uint64_t generation; /* in which it runs */
+  bool exclusive;      /* the commit's own, at the freeze */
+};
+
+/* Enter the gate. `records`: how many records it will put or delete at most. */
+NACRE_MUST_USE enum nacre_err txn_begin(struct engine *e, enum txn_class class, uint32_t records, struct txn *txn);
+void txn_end(struct txn *txn);
+/* A mutation failed after another of the same transaction was applied: fail the engine, so that the half is never
+ * committed. Call before txn_end. Returns err. */
+enum nacre_err txn_abort(struct txn *txn, enum nacre_err err);
+
+/* ---- Records ---- */
+
+/* Copy a value out. NACRE_ERR_NOT_FOUND; NACRE_ERR_DAMAGED where it is longer than cap. */
+NACRE_MUST_USE enum nacre_err tree_get(struct engine *e, const struct key *key, uint8_t *value, size_t cap,
+                                       size_t *len);
+/* Insert or replace. */
+NACRE_MUST_USE enum nacre_err tree_put(struct txn *txn, const struct key *key, const uint8_t *value, size_t len);
+/* NACRE_ERR_NOT_FOUND if there is none. */
+NACRE_MUST_USE enum nacre_err tree_delete(struct txn *txn, const struct key *key);
+/* Records with from <= key <= to in order, until fn returns false. fn runs under the tree's lock: it copies what it
+ * needs and calls nothing of the engine. */
+typedef bool (*tree_scan_fn)(void *arg, const struct key *key, const uint8_t *value, size_t len);
+NACRE_MUST_USE enum nacre_err tree_scan(struct engine *e, const struct key *from, const struct key *to,
+                                        tree_scan_fn fn, void *arg);
+
+/* ---- Data ---- */
+
+/* Allocate, seal and write the first out->count (at least 1) of `count` chunks, as one extent; call again for the
+ * rest. chunks[i] has chunk_bytes (the last: last_bytes, a multiple of a unit). Then put its record in the same txn.
+ */
+NACRE_MUST_USE enum nacre_err data_write(struct txn *txn, const uint8_t *const chunks[], uint32_t count,
+                                         uint32_t chunk_bytes, uint32_t last_bytes, struct extent *out);
+/* Read and open chunks [first, first + count) into out, one after the other at chunk_bytes distance; the last chunk
+ * of the extent fills last_bytes and leaves what follows. NACRE_ERR_DAMAGED if one does not authenticate: the caller
+ * looks up the record again and, if it has changed meanwhile, tries anew (space may be reused under a slow reader).
+ */
+NACRE_MUST_USE enum nacre_err data_read(struct engine *e, const struct extent *x, uint32_t first, uint32_t count,
+                                        uint8_t *out);
+/* Give back an extent's space: at once if it was allocated in this generation, else pending. */
+void data_free(struct txn *txn, const struct extent *x);
+
+/* ---- Counters kept in the superblock ---- */
+
+NACRE_MUST_USE enum nacre_err engine_new_ino(struct txn *txn, uint64_t *ino);
+void engine_count_inodes(struct txn *txn, int64_t delta);
+
+/* ---- Commits ---- */
+
+/* Make every transaction that ended before this call durable. Concurrent callers share one commit. */
+NACRE_MUST_USE enum nacre_err engine_commit(struct engine *e);
+/* Raise the header sequence that later opens demand, with a commit. Headers must be durable before. */
+NACRE_MUST_USE enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence);
+
+/* ---- Checking ---- */
+
+/* Commit, then keep mutations out until engine_resume. */
+NACRE_MUST_USE enum nacre_err engine_pause(struct engine *e);
+void engine_resume(struct engine *e);
+
+struct engine_visitor {
+  void *arg;
+  /* Each node that authenticated and is well-formed, parents first. */
+  void (*node)(void *arg, const struct ptr *ptr, uint8_t level);
+  /* Each record, in order. */
+  enum nacre_err (*record)(void *arg, const struct key *key, const uint8_t *value, size_t len);
+  /* A node that could not be read, or that breaks an invariant; the walk goes on beside it. */
+  void (*problem)(void *arg, const char *what);
+};
+/* Walk the committed tree, every node read from the store anew. Only while paused or read-only. */
+NACRE_MUST_USE enum nacre_err engine_walk(struct engine *e, const struct engine_visitor *visitor);
+/* Blocks that belong to the engine itself (groups, log sets), then to compare: used and pending of the allocator.
+ * `units` bits each, bit i of byte i / 8. Only while paused or read-only. */
+void engine_fixed_units(struct engine *e, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg);
+bool engine_unit_used(struct engine *e, uint64_t unit);
+bool engine_unit_pending(struct engine *e, uint64_t unit);
+
+#endif
