@@ -1,0 +1,51 @@
+/*
+ * The control socket: how `status`, `sync` and `umount` reach the process that serves a mount.
+ *
+ * One Unix socket for each mount, in /run/nacre for root, $XDG_RUNTIME_DIR/nacre or /tmp/nacre-UID otherwise, each
+ * 0700 and its user's. A request and its reply are one line each; fields are key=value with bytes outside the
+ * printable range, '%' and '=' as %XX, since paths are bytes.
+ *   status   ok volume=.. dir=.. pid=.. since=.. generation=.. dirty=.. used=.. free=.. read_only=0 failed=0 failure=..
+ *   sync     ok, once everything is durable
+ *   umount   ok, once it is unmounted and committed; the connection then closes when the process has ended and the
+ *            container is free. `umount lazy` detaches a busy mount too, and ends it
+ *   any      error CODE MESSAGE, CODE being a nacre_err
+ */
+#ifndef NACRE_FUSE_CONTROL_H
+#define NACRE_FUSE_CONTROL_H
+
+#include <nacre.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct control_mount {
+  char *socket_path;
+  char *volume; /* absolute path of the container */
+  char *dir;    /* absolute path of the mount point */
+  pid_t pid;
+  uid_t uid;       /* whose process it is */
+  int64_t since_s; /* seconds since 1970 */
+  uint64_t generation;
+  uint64_t dirty_bytes;
+  uint64_t used_bytes, free_bytes;
+  bool read_only;
+  bool failed;
+  char *failure; /* "" or why it failed */
+};
+
+/* All mounts of this user that answer; for root those of every user. *list is NULL and *count 0 where there is none.
+ * Sockets that a killed process left behind are removed. */
+NACRE_MUST_USE enum nacre_err control_list(struct control_mount **list, size_t *count);
+void control_list_free(struct control_mount *list, size_t count);
+
+/* Whether `path` names this mount, by its folder or its container. */
+bool control_matches(const struct control_mount *mount, const char *path);
+
+/* Send one of the requests above ("sync", "umount", "umount lazy") and wait for the end of it. `message` gets one
+ * line on failure. NACRE_ERR_IN_USE: the mount is busy. NACRE_ERR_NOT_FOUND: its process has gone meanwhile. */
+NACRE_MUST_USE enum nacre_err control_call(const struct control_mount *mount, const char *request, char *message,
+                                           size_t message_size);
+
+#endif
