@@ -18,15 +18,20 @@ NACRE_MUST_USE enum nacre_err kdf_argon2id(const struct nacre_kdf_cost *cost, co
                                            const char *label, const void *secret, size_t secret_len, uint8_t out[64]);
 /* Fill zero fields with the defaults for this machine: min(RAM / 4, 256 MiB), 4 lanes, passes for about a second. */
 NACRE_MUST_USE enum nacre_err kdf_calibrate(struct nacre_kdf_cost *cost);
+/* Lanes are threads: a header must not ask for thousands of them. */
+#define KDF_LANES_MAX 64u
+#define KDF_WORK_MAX_BYTES (64ull * (4ull << 30))
 /* NACRE_ERR_WEAK under the floor (memory NACRE_KDF_MEMORY_MIN_BYTES), NACRE_ERR_ARGUMENT where Argon2 itself can't.
  */
 NACRE_MUST_USE enum nacre_err kdf_check_new(const struct nacre_kdf_cost *cost);
-/* Costs read from a header: NACRE_ERR_LIMIT above memory_max or above KDF_WORK_MAX = 64 * 4 GiB of memory times
- * passes; NACRE_ERR_DAMAGED where they make no sense. */
+/* Costs read from a header: NACRE_ERR_LIMIT above memory_max, above KDF_WORK_MAX_BYTES of memory times passes or
+ * above KDF_LANES_MAX; NACRE_ERR_DAMAGED where they make no sense. */
 NACRE_MUST_USE enum nacre_err kdf_check_open(const struct nacre_kdf_cost *cost, uint64_t memory_max_bytes);
 
 /* BLAKE2b-256; keyed when key is not NULL. */
 void kdf_hash(const void *data, size_t len, uint8_t out[32]);
+/* BLAKE2b-512. */
+void kdf_hash512(const void *data, size_t len, uint8_t out[64]);
 void kdf_mac(const uint8_t key[32], const void *data, size_t len, uint8_t out[32]);
 /* SipHash-2-4, for names in folders. */
 uint64_t kdf_name_hash(const uint8_t seed[16], const void *name, size_t len);
