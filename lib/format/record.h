@@ -24,7 +24,7 @@
 #define RECORD_TAIL_MAX_BYTES 3072u
 #define RECORD_BUCKET_ENTRIES 16u
 
-/* ---- Inode: 98 bytes, 106 for a device, 130 for a folder ---- */
+/* ---- Inode: 96 bytes, 104 for a device, 128 for a folder ---- */
 
 enum record_inode_flags {
   RECORD_INODE_TAIL = 1,   /* a TAIL record exists: it ends at the size and starts at the last multiple of a unit */
@@ -35,7 +35,7 @@ enum record_inode_flags {
   RECORD_INODE_FLAGS_KNOWN = 31
 };
 #define RECORD_NAME_HASH_SIPHASH 1u
-#define RECORD_INODE_MAX_BYTES 130u
+#define RECORD_INODE_MAX_BYTES 128u
 
 /* Invariants: the type in mode is one of the seven; a file's size is at most FORMAT_FILE_MAX_BYTES, a link's
  * 1 .. FORMAT_SYMLINK_MAX_BYTES, all others' 0; nlink is 0 for an orphan, 2 and one more for each folder inside for a
