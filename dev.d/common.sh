@@ -66,13 +66,11 @@ build_into() {
     die "$folder belongs to somebody else; remove it"
   fi
   mkdir -p "$folder"
-  if [ -f "$folder/build.ninja" ]; then
-    meson configure "$folder" "$@" >"$folder/setup.log" 2>&1 || {
-      cat "$folder/setup.log" >&2
-      die "$folder could not be configured"
-    }
-  else
-    meson setup "$folder" "$@" >"$folder/setup.log" 2>&1 || {
+  verb=setup
+  [ ! -f "$folder/build.ninja" ] || verb=configure
+  # Without an option, configure would only list them.
+  if [ $verb = setup ] || [ $# -gt 0 ]; then
+    meson $verb "$folder" "$@" >"$folder/setup.log" 2>&1 || {
       cat "$folder/setup.log" >&2
       die "$folder could not be configured"
     }
