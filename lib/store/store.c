@@ -1,0 +1,97 @@
+#include "store/store.h"
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#include <errno.h>
+
+static enum nacre_err store_code(int errnum) {
+  switch (errnum) {
+  case ENOSPC:
+  case EDQUOT:
+  case EFBIG:
+    return NACRE_ERR_NO_SPACE;
+  case EROFS:
+    return NACRE_ERR_READ_ONLY;
+  case ENOMEM:
+    return NACRE_ERR_NO_MEMORY;
+  default:
+    return NACRE_ERR_IO;
+  }
+}
+
+static enum nacre_err store_failed(int errnum, const char *doing, uint64_t offset) {
+  if (errnum == EFBIG)
+    return err_set(NACRE_ERR_NO_SPACE, "the filesystem under the container allows no larger file");
+  return err_set_errno(store_code(errnum), errnum, "%s the container at %llu", doing, (unsigned long long)offset);
+}
+
+enum nacre_err store_read(struct store *s, void *buf, size_t len, uint64_t offset) {
+  uint64_t end;
+  if (!u64_add(offset, len, &end))
+    return err_set(NACRE_ERR_IO, "read at %llu, past any container's end", (unsigned long long)offset);
+  if (len == 0)
+    return NACRE_OK;
+  int errnum = s->ops.read(s->ctx, buf, len, offset);
+  if (errnum == 0)
+    return NACRE_OK;
+  uint64_t size;
+  if (errnum == EIO && s->ops.size(s->ctx, &size) == 0 && end > size)
+    return err_set(NACRE_ERR_IO, "the container ends at %llu, before %llu", (unsigned long long)size,
+                   (unsigned long long)end);
+  return store_failed(errnum, "reading", offset);
+}
+
+enum nacre_err store_write(struct store *s, const void *buf, size_t len, uint64_t offset) {
+  uint64_t end;
+  if (s->read_only)
+    return err_set(NACRE_ERR_READ_ONLY, "the container is open read-only");
+  if (!u64_add(offset, len, &end))
+    return err_set(NACRE_ERR_IO, "write at %llu, past any container's end", (unsigned long long)offset);
+  if (len == 0)
+    return NACRE_OK;
+  int errnum = s->ops.write(s->ctx, buf, len, offset);
+  return errnum == 0 ? NACRE_OK : store_failed(errnum, "writing", offset);
+}
+
+enum nacre_err store_sync(struct store *s) {
+  if (s->read_only)
+    return NACRE_OK;
+  int errnum = s->ops.sync(s->ctx);
+  return errnum == 0 ? NACRE_OK : err_set_errno(store_code(errnum), errnum, "syncing the container");
+}
+
+enum nacre_err store_size(struct store *s, uint64_t *size) {
+  *size = 0;
+  int errnum = s->ops.size(s->ctx, size);
+  return errnum == 0 ? NACRE_OK : err_set_errno(store_code(errnum), errnum, "asking for the container's size");
+}
+
+enum nacre_err store_resize(struct store *s, uint64_t size) {
+  if (s->read_only)
+    return err_set(NACRE_ERR_READ_ONLY, "the container is open read-only");
+  if (!store_can_resize(s))
+    return err_set(NACRE_ERR_NO_SPACE, "the container's size is fixed");
+  int errnum = s->ops.resize(s->ctx, size);
+  return errnum == 0 ? NACRE_OK : store_failed(errnum, "resizing", size);
+}
+
+void store_close(struct store *s) {
+  if (s->ops.close != NULL)
+    s->ops.close(s->ctx);
+  *s = (struct store){0};
+}
+
+bool store_can_resize(const struct store *s) {
+  return s->ops.resize != NULL && !s->read_only;
+}
+
+enum nacre_err store_from_ops(const struct nacre_store_ops *ops, void *ctx, struct store *out) {
+  *out = (struct store){.ctx = ctx};
+  if (ops->struct_size < offsetof(struct nacre_store_ops, close) + sizeof ops->close)
+    return err_set(NACRE_ERR_ARGUMENT, "a store's struct_size is not set");
+  out->ops = *ops;
+  if (ops->read == NULL || ops->write == NULL || ops->sync == NULL || ops->size == NULL || ops->close == NULL)
+    return err_set(NACRE_ERR_ARGUMENT, "a store must have read, write, sync, size and close");
+  return NACRE_OK;
+}
