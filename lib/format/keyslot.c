@@ -1,0 +1,136 @@
+#include "format/keyslot.h"
+
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/err.h"
+#include "base/secmem.h"
+#include "crypto/aead.h"
+
+#include <assert.h>
+
+/* kind (4), lanes (4), passes (4), memory in bytes (8), salt (32), commitment (32) */
+#define KEYSLOT_AAD_BYTES 84u
+#define KEYSLOT_SECRET_BYTES 32u
+#define KEYSLOT_WRAP_TAG_BYTES 16u
+
+static_assert(sizeof((struct keyslot *)0)->wrapped_secret == KEYSLOT_SECRET_BYTES + KEYSLOT_WRAP_TAG_BYTES,
+              "a secret and its tag");
+
+/* In secmem. The KDF's 64 bytes are the two keys, in this order. */
+struct keyslot_secrets {
+  uint8_t derived[64]; /* wrapping key, commitment */
+  uint8_t slot_secret[KEYSLOT_SECRET_BYTES];
+};
+
+static bool keyslot_has_kdf(enum nacre_slot_kind kind) {
+  return kind == NACRE_SLOT_PASSPHRASE || kind == NACRE_SLOT_KEY_FILE;
+}
+
+static enum nacre_err keyslot_derive(const struct keyslot *slot, const struct nacre_credential *cred,
+                                     uint8_t derived[64]) {
+  switch (slot->kind) {
+  case NACRE_SLOT_PASSPHRASE:
+    return kdf_argon2id(&slot->cost, slot->salt, "nacre passphrase", cred->secret, cred->len, derived);
+  case NACRE_SLOT_KEY_FILE:
+    return kdf_argon2id(&slot->cost, slot->salt, "nacre key file", cred->secret, cred->len, derived);
+  case NACRE_SLOT_RECOVERY:
+    kdf_expand(slot->salt, "nacre recovery key", cred->secret, cred->len, derived);
+    return NACRE_OK;
+  case NACRE_SLOT_RAW_KEY:
+    kdf_expand(slot->salt, "nacre raw key", cred->secret, cred->len, derived);
+    return NACRE_OK;
+  case NACRE_SLOT_EMPTY:
+  default:
+    return err_set(NACRE_ERR_ARGUMENT, "a keyslot of no kind");
+  }
+}
+
+static void keyslot_make_aad(const struct keyslot *slot, uint8_t aad[KEYSLOT_AAD_BYTES]) {
+  struct writer w = writer_make(aad, KEYSLOT_AAD_BYTES);
+  writer_u32(&w, (uint32_t)slot->kind);
+  writer_u32(&w, slot->cost.lanes);
+  writer_u32(&w, slot->cost.passes);
+  writer_u64(&w, slot->cost.memory_bytes);
+  writer_copy(&w, slot->salt, sizeof slot->salt);
+  writer_copy(&w, slot->commitment, sizeof slot->commitment);
+  assert(!w.bad && w.left == 0);
+}
+
+/* The tag is kept without the zeroes that fill the AEAD's field. */
+static enum nacre_err keyslot_wrap(struct keyslot *slot, const struct keyslot_secrets *secrets) {
+  uint8_t aad[KEYSLOT_AAD_BYTES], tag[AEAD_TAG_BYTES];
+  struct aead_key *key;
+  keyslot_make_aad(slot, aad);
+  ERR_TRY(aead_key_new(NACRE_CIPHER_XCHACHA20_POLY1305, secrets->derived, &key));
+  enum nacre_err err = aead_seal(key, slot->wrap_nonce, aad, sizeof aad, secrets->slot_secret, KEYSLOT_SECRET_BYTES,
+                                 slot->wrapped_secret, tag);
+  memcpy(slot->wrapped_secret + KEYSLOT_SECRET_BYTES, tag, KEYSLOT_WRAP_TAG_BYTES);
+  aead_key_free(key);
+  return err;
+}
+
+static enum nacre_err keyslot_unwrap(const struct keyslot *slot, struct keyslot_secrets *secrets) {
+  uint8_t aad[KEYSLOT_AAD_BYTES], tag[AEAD_TAG_BYTES] = {0};
+  struct aead_key *key;
+  keyslot_make_aad(slot, aad);
+  memcpy(tag, slot->wrapped_secret + KEYSLOT_SECRET_BYTES, KEYSLOT_WRAP_TAG_BYTES);
+  ERR_TRY(aead_key_new(NACRE_CIPHER_XCHACHA20_POLY1305, secrets->derived, &key));
+  enum nacre_err err = aead_open(key, slot->wrap_nonce, aad, sizeof aad, slot->wrapped_secret, KEYSLOT_SECRET_BYTES,
+                                 secrets->slot_secret, tag);
+  aead_key_free(key);
+  return err;
+}
+
+static enum nacre_err keyslot_fill(const struct nacre_credential *cred, const uint8_t master_key[32],
+                                   struct keyslot *slot, struct keyslot_secrets *secrets, uint8_t public_key[32]) {
+  env_random(slot->salt, sizeof slot->salt);
+  env_random(slot->wrap_nonce, sizeof slot->wrap_nonce);
+  ERR_TRY(keyslot_derive(slot, cred, secrets->derived));
+  memcpy(slot->commitment, secrets->derived + 32, sizeof slot->commitment);
+  kdf_keypair(public_key, secrets->slot_secret);
+  ERR_TRY(keyslot_wrap(slot, secrets));
+  return kdf_seal_key(public_key, master_key, slot->sealed_master);
+}
+
+enum nacre_err keyslot_make(const struct nacre_credential *cred, const struct nacre_kdf_cost *cost,
+                            const uint8_t master_key[32], struct keyslot *slot, uint8_t public_key[32]) {
+  *slot = (struct keyslot){.kind = cred->kind};
+  if (keyslot_has_kdf(cred->kind))
+    slot->cost = *cost;
+  struct keyslot_secrets *secrets = secmem_alloc(sizeof *secrets);
+  if (secrets == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "no memory for a keyslot");
+  enum nacre_err err = keyslot_fill(cred, master_key, slot, secrets, public_key);
+  secmem_free(secrets);
+  if (err != NACRE_OK)
+    *slot = (struct keyslot){0};
+  return err;
+}
+
+static enum nacre_err keyslot_open_with(const struct keyslot *slot, const struct nacre_credential *cred,
+                                        struct keyslot_secrets *secrets, uint8_t master_key[32]) {
+  ERR_TRY(keyslot_derive(slot, cred, secrets->derived));
+  if (secmem_compare(secrets->derived + 32, slot->commitment, sizeof slot->commitment) != 0)
+    return err_set(NACRE_ERR_CREDENTIAL, "the credential does not open this keyslot");
+  /* The credential is right, so what fails now is the slot. */
+  if (keyslot_unwrap(slot, secrets) != NACRE_OK)
+    return err_set(NACRE_ERR_DAMAGED, "the keyslot is damaged");
+  if (kdf_unseal_key(secrets->slot_secret, slot->sealed_master, master_key) != NACRE_OK)
+    return err_set(NACRE_ERR_DAMAGED, "the keyslot's master key is damaged");
+  return NACRE_OK;
+}
+
+enum nacre_err keyslot_open(const struct keyslot *slot, const struct nacre_credential *cred,
+                            uint64_t kdf_memory_max_bytes, uint8_t master_key[32]) {
+  memset(master_key, 0, 32);
+  if (slot->kind == NACRE_SLOT_EMPTY || slot->kind != cred->kind)
+    return err_set(NACRE_ERR_CREDENTIAL, "the keyslot is for another kind of credential");
+  if (keyslot_has_kdf(slot->kind))
+    ERR_TRY(kdf_check_open(&slot->cost, kdf_memory_max_bytes));
+  struct keyslot_secrets *secrets = secmem_alloc(sizeof *secrets);
+  if (secrets == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "no memory for a keyslot");
+  enum nacre_err err = keyslot_open_with(slot, cred, secrets, master_key);
+  secmem_free(secrets);
+  return err;
+}
