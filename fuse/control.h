@@ -4,11 +4,10 @@
  * One Unix socket for each mount, in /run/nacre for root, $XDG_RUNTIME_DIR/nacre or /tmp/nacre-UID otherwise, each
  * 0700 and its user's. A request and its reply are one line each; fields are key=value with bytes outside the
  * printable range, '%' and '=' as %XX, since paths are bytes.
- *   status   ok volume=.. dir=.. pid=.. since=.. generation=.. dirty=.. used=.. free=.. read_only=0 failed=0 failure=..
- *   sync     ok, once everything is durable
- *   umount   ok, once it is unmounted and committed; the connection then closes when the process has ended and the
- *            container is free. `umount lazy` detaches a busy mount too, and ends it
- *   any      error CODE MESSAGE, CODE being a nacre_err
+ *   status   ok volume=.. dir=.. pid=.. since=.. generation=.. dirty=.. used=.. free=.. read_only=0 failed=0
+ * failure=.. sync     ok, once everything is durable umount   ok, once it is unmounted and committed; the connection
+ * then closes when the process has ended and the container is free. `umount lazy` detaches a busy mount too, and ends
+ * it any      error CODE MESSAGE, CODE being a nacre_err
  */
 #ifndef NACRE_FUSE_CONTROL_H
 #define NACRE_FUSE_CONTROL_H

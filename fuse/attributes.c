@@ -1,0 +1,102 @@
+#include "fuse/notify.h"
+#include "fuse/opened.h"
+#include "fuse/reply.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+void attributes_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
+  (void)fi;
+  struct mount *m = session_of(req);
+  struct nacre_attr attr = {.struct_size = sizeof attr};
+  enum nacre_err err = nacre_inode_getattr(m->vol, ino, &attr);
+  if (err == NACRE_OK)
+    reply_attr(m, req, &attr);
+  else
+    reply_result(req, err);
+}
+
+static struct nacre_time timespec_to_time(struct timespec t) {
+  return (struct nacre_time){.s = (int64_t)t.tv_sec, .ns = (uint32_t)t.tv_nsec};
+}
+
+static const struct {
+  int asked;
+  unsigned set;
+} set_names[] = {
+    {FUSE_SET_ATTR_MODE, NACRE_SET_MODE},
+    {FUSE_SET_ATTR_UID, NACRE_SET_UID},
+    {FUSE_SET_ATTR_GID, NACRE_SET_GID},
+    {FUSE_SET_ATTR_SIZE, NACRE_SET_SIZE},
+    {FUSE_SET_ATTR_ATIME, NACRE_SET_ATIME},
+    {FUSE_SET_ATTR_MTIME, NACRE_SET_MTIME},
+    {FUSE_SET_ATTR_ATIME_NOW, NACRE_SET_ATIME_NOW},
+    {FUSE_SET_ATTR_MTIME_NOW, NACRE_SET_MTIME_NOW},
+    {FUSE_SET_ATTR_CTIME, NACRE_SET_CTIME},
+};
+
+static unsigned wanted_set(const struct mount *m, int to_set, bool by_root) {
+  unsigned set = 0;
+  for (size_t i = 0; i < sizeof set_names / sizeof set_names[0]; i++)
+    if ((to_set & set_names[i].asked) != 0)
+      set |= set_names[i].set;
+  /* The kernel sends "now" beside the time that it thinks it is. */
+  if ((set & NACRE_SET_ATIME_NOW) != 0)
+    set &= ~(unsigned)NACRE_SET_ATIME;
+  if ((set & NACRE_SET_MTIME_NOW) != 0)
+    set &= ~(unsigned)NACRE_SET_MTIME;
+  if (m->options->owner_me)
+    set &= ~(unsigned)(NACRE_SET_UID | NACRE_SET_GID);
+  bool owner_changes = (set & (NACRE_SET_UID | NACRE_SET_GID)) != 0 && (set & NACRE_SET_MODE) == 0;
+  bool written_by_user = (set & NACRE_SET_SIZE) != 0 && !by_root;
+  if (owner_changes || written_by_user)
+    set |= NACRE_SET_KILL_PRIV;
+  return set;
+}
+
+void attributes_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi) {
+  (void)fi;
+  struct mount *m = session_of(req);
+  struct nacre_attr attr = {
+      .struct_size = sizeof attr,
+      .mode = st->st_mode,
+      .uid = st->st_uid,
+      .gid = st->st_gid,
+      .size_bytes = (uint64_t)st->st_size,
+      .atime = timespec_to_time(st->st_atim),
+      .mtime = timespec_to_time(st->st_mtim),
+      .ctime = timespec_to_time(st->st_ctim),
+  };
+  unsigned set = wanted_set(m, to_set, fuse_req_ctx(req)->uid == 0);
+  enum nacre_err err =
+      set == 0 ? nacre_inode_getattr(m->vol, ino, &attr) : nacre_inode_setattr(m->vol, ino, &attr, set);
+  opened_attributes_changed(m->opened, ino);
+  if (err == NACRE_OK)
+    reply_attr(m, req, &attr);
+  else
+    reply_result(req, err);
+}
+
+void attributes_statfs(fuse_req_t req, fuse_ino_t ino) {
+  (void)ino;
+  struct mount *m = session_of(req);
+  struct nacre_statfs sizes = {.struct_size = sizeof sizes};
+  enum nacre_err err = nacre_statfs(m->vol, &sizes);
+  if (err != NACRE_OK) {
+    reply_result(req, err);
+    return;
+  }
+  struct statvfs st = {
+      .f_bsize = sizes.block_bytes,
+      .f_frsize = sizes.block_bytes,
+      .f_blocks = sizes.blocks,
+      .f_bfree = sizes.free_blocks,
+      .f_bavail = sizes.available_blocks,
+      .f_files = sizes.files,
+      .f_ffree = sizes.free_files,
+      .f_favail = sizes.free_files,
+      .f_namemax = NACRE_NAME_MAX_BYTES,
+  };
+  fuse_reply_statfs(req, &st);
+}

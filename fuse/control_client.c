@@ -1,0 +1,259 @@
+#include "fuse/control_text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct found {
+  struct control_mount *list;
+  size_t count;
+};
+
+/* ---- One question ---- */
+
+/* The connection, or -1 with errno; only to a process of `owner`. */
+static int connect_to(const char *path, uid_t owner) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(address.sun_path, path, strlen(path) + 1);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return -1;
+  struct ucred peer = {0};
+  socklen_t len = sizeof peer;
+  if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+  }
+  if (peer.uid == owner)
+    return fd;
+  close(fd);
+  errno = EPERM;
+  return -1;
+}
+
+/* Send a request and read the line that answers it. */
+static int ask(int fd, const char *request, struct control_line *reply) {
+  char text[64];
+  int len = snprintf(text, sizeof text, "%s\n", request);
+  if (len < 0 || (size_t)len >= sizeof text || send(fd, text, (size_t)len, MSG_NOSIGNAL) != len)
+    return -1;
+  while (reply->len + 1 < sizeof reply->text) {
+    ssize_t got = recv(fd, reply->text + reply->len, sizeof reply->text - 1 - reply->len, 0);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got <= 0)
+      return -1;
+    reply->len += (size_t)got;
+    reply->text[reply->len] = '\0';
+    char *end = strchr(reply->text, '\n');
+    if (end != NULL) {
+      *end = '\0';
+      return 0;
+    }
+  }
+  return -1;
+}
+
+static void wait_for_end(int fd) {
+  char rest[64];
+  ssize_t got = 0;
+  do {
+    got = recv(fd, rest, sizeof rest, 0);
+  } while (got > 0 || (got < 0 && errno == EINTR));
+}
+
+static enum nacre_err judge_reply(const char *reply, char *message, size_t message_size) {
+  if (strncmp(reply, "ok", 2) == 0)
+    return NACRE_OK;
+  int code = 0;
+  int text_at = 0;
+  if (sscanf(reply, "error %d %n", &code, &text_at) != 1 || code <= 0 || code > (int)NACRE_ERR_LOOP) {
+    snprintf(message, message_size, "the mount's process answered with something else");
+    return NACRE_ERR_IO;
+  }
+  snprintf(message, message_size, "%s", reply + text_at);
+  return (enum nacre_err)code;
+}
+
+enum nacre_err control_call(const struct control_mount *mount, const char *request, char *message,
+                            size_t message_size) {
+  int fd = connect_to(mount->socket_path, mount->uid);
+  if (fd < 0) {
+    snprintf(message, message_size, "the mount's process does not answer: %s", strerror(errno));
+    return NACRE_ERR_NOT_FOUND;
+  }
+  struct control_line *reply = calloc(1, sizeof *reply);
+  enum nacre_err err = NACRE_ERR_NO_MEMORY;
+  if (reply == NULL) {
+    snprintf(message, message_size, "out of memory");
+  } else if (ask(fd, request, reply) != 0) {
+    snprintf(message, message_size, "the mount's process ended without an answer");
+    err = NACRE_ERR_NOT_FOUND;
+  } else {
+    err = judge_reply(reply->text, message, message_size);
+    if (err == NACRE_OK && strncmp(request, "umount", 6) == 0)
+      wait_for_end(fd);
+  }
+  free(reply);
+  close(fd);
+  return err;
+}
+
+/* ---- All mounts ---- */
+
+static void mount_release(struct control_mount *mount) {
+  free(mount->socket_path);
+  free(mount->volume);
+  free(mount->dir);
+  free(mount->failure);
+}
+
+void control_list_free(struct control_mount *list, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    mount_release(&list[i]);
+  free(list);
+}
+
+static int parse_status(const char *line, struct control_mount *out) {
+  out->volume = control_field(line, "volume");
+  out->dir = control_field(line, "dir");
+  out->failure = control_field(line, "failure");
+  out->pid = (pid_t)control_field_number(line, "pid");
+  out->since_s = (int64_t)control_field_number(line, "since");
+  out->generation = control_field_number(line, "generation");
+  out->dirty_bytes = control_field_number(line, "dirty");
+  out->used_bytes = control_field_number(line, "used");
+  out->free_bytes = control_field_number(line, "free");
+  out->read_only = control_field_number(line, "read_only") != 0;
+  out->failed = control_field_number(line, "failed") != 0;
+  return out->volume != NULL && out->dir != NULL && out->failure != NULL ? 0 : -1;
+}
+
+/* 0 also for what does not answer; -1 only without memory. */
+static int add_socket(struct found *found, const char *path, uid_t owner) {
+  int fd = connect_to(path, owner);
+  if (fd < 0) {
+    if (errno == ECONNREFUSED)
+      unlink(path); /* its process was killed */
+    return 0;
+  }
+  struct control_line *reply = calloc(1, sizeof *reply);
+  struct control_mount *list = realloc(found->list, (found->count + 1) * sizeof *list);
+  int result = -1;
+  if (list != NULL)
+    found->list = list;
+  if (reply != NULL && list != NULL) {
+    struct control_mount mount = {.uid = owner, .socket_path = strdup(path)};
+    result = 0;
+    if (mount.socket_path != NULL && ask(fd, "status", reply) == 0 && strncmp(reply->text, "ok ", 3) == 0 &&
+        parse_status(reply->text, &mount) == 0)
+      list[found->count++] = mount;
+    else
+      mount_release(&mount);
+  }
+  free(reply);
+  close(fd);
+  return result;
+}
+
+static int add_folder(struct found *found, const char *folder) {
+  struct stat st;
+  if (lstat(folder, &st) != 0 || !control_folder_is_safe(folder, st.st_uid))
+    return 0;
+  if (geteuid() != 0 && st.st_uid != geteuid())
+    return 0;
+  DIR *dir = opendir(folder);
+  if (dir == NULL)
+    return 0;
+  int result = 0;
+  const struct dirent *entry = NULL;
+  while (result == 0 && (entry = readdir(dir)) != NULL) {
+    size_t len = strlen(entry->d_name);
+    size_t suffix = sizeof CONTROL_SUFFIX - 1;
+    char path[PATH_MAX];
+    if (len <= suffix || strcmp(entry->d_name + len - suffix, CONTROL_SUFFIX) != 0)
+      continue;
+    if (snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < (int)sizeof path)
+      result = add_socket(found, path, st.st_uid);
+  }
+  closedir(dir);
+  return result;
+}
+
+/* Every user's folder of sockets below `parent`, whose names are those of users after `prefix`. */
+static int add_users(struct found *found, const char *parent, const char *prefix, const char *rest) {
+  DIR *dir = opendir(parent);
+  if (dir == NULL)
+    return 0;
+  int result = 0;
+  const struct dirent *entry = NULL;
+  while (result == 0 && (entry = readdir(dir)) != NULL) {
+    size_t len = strlen(prefix);
+    char path[PATH_MAX];
+    if (strncmp(entry->d_name, prefix, len) != 0 || entry->d_name[len] < '0' || entry->d_name[len] > '9')
+      continue;
+    if (snprintf(path, sizeof path, "%s/%s%s", parent, entry->d_name, rest) < (int)sizeof path)
+      result = add_folder(found, path);
+  }
+  closedir(dir);
+  return result;
+}
+
+/* The daemon and we may see different environments, so all places are looked into. */
+static int add_own(struct found *found) {
+  char own[PATH_MAX];
+  char temporary[64];
+  char runtime[64];
+  snprintf(temporary, sizeof temporary, "/tmp/nacre-%u", (unsigned)geteuid());
+  snprintf(runtime, sizeof runtime, "/run/user/%u/nacre", (unsigned)geteuid());
+  if (control_own_path(own, sizeof own) == 0 && strcmp(own, temporary) != 0 && strcmp(own, runtime) != 0 &&
+      add_folder(found, own) != 0)
+    return -1;
+  return add_folder(found, temporary) != 0 || add_folder(found, runtime) != 0 ? -1 : 0;
+}
+
+static int add_everybodys(struct found *found) {
+  char own[PATH_MAX];
+  if (control_own_path(own, sizeof own) == 0 && add_folder(found, own) != 0)
+    return -1;
+  return add_users(found, "/run/user", "", "/nacre") != 0 || add_users(found, "/tmp", "nacre-", "") != 0 ? -1 : 0;
+}
+
+enum nacre_err control_list(struct control_mount **list, size_t *count) {
+  struct found found = {0};
+  int result = geteuid() == 0 ? add_everybodys(&found) : add_own(&found);
+  *list = NULL;
+  *count = 0;
+  if (result != 0 || found.count == 0) {
+    control_list_free(found.list, found.count);
+    return result != 0 ? NACRE_ERR_NO_MEMORY : NACRE_OK;
+  }
+  *list = found.list;
+  *count = found.count;
+  return NACRE_OK;
+}
+
+bool control_matches(const struct control_mount *mount, const char *path) {
+  if (strcmp(path, mount->dir) == 0 || strcmp(path, mount->volume) == 0)
+    return true;
+  char *real = realpath(path, NULL);
+  if (real == NULL)
+    return false;
+  bool same = strcmp(real, mount->dir) == 0 || strcmp(real, mount->volume) == 0;
+  free(real);
+  return same;
+}

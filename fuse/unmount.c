@@ -1,0 +1,70 @@
+#include "fuse/unmount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+void unmount_flush(const struct mount *m) {
+  int fd = open(m->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return;
+  struct stat st;
+  if (fstat(fd, &st) == 0 && st.st_dev == m->device)
+    syncfs(fd);
+  close(fd);
+}
+
+/* What is on top at the mount point may be another's mount, or nothing any more. */
+static bool is_on_top(const struct mount *m) {
+  struct stat st;
+  return stat(m->mountpoint, &st) == 0 && st.st_dev == m->device;
+}
+
+static enum nacre_err unmount_as_root(const struct mount *m) {
+  if (umount2(m->mountpoint, UMOUNT_NOFOLLOW) == 0)
+    return NACRE_OK;
+  switch (errno) {
+  case EBUSY:
+    return NACRE_ERR_IN_USE;
+  case EINVAL:
+  case ENOENT:
+    return NACRE_OK;
+  case EPERM:
+    return NACRE_ERR_PERMISSION;
+  default:
+    return NACRE_ERR_IO;
+  }
+}
+
+static enum nacre_err unmount_as_user(const struct mount *m) {
+  char *argv[] = {(char[]){"fusermount3"}, (char[]){"-u"}, (char[]){"--"}, m->mountpoint, NULL};
+  posix_spawn_file_actions_t actions;
+  if (posix_spawn_file_actions_init(&actions) != 0)
+    return NACRE_ERR_NO_MEMORY;
+  pid_t child = 0;
+  int failed = 0;
+  for (int fd = 0; fd <= 2 && failed == 0; fd++)
+    failed = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+  if (failed == 0)
+    failed = posix_spawnp(&child, argv[0], &actions, NULL, argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0)
+    return failed == ENOMEM ? NACRE_ERR_NO_MEMORY : NACRE_ERR_UNSUPPORTED;
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+    continue;
+  /* Its exit status does not say why it failed, nor can it always be had. */
+  return is_on_top(m) ? NACRE_ERR_IN_USE : NACRE_OK;
+}
+
+enum nacre_err unmount_try(const struct mount *m) {
+  if (!is_on_top(m))
+    return NACRE_OK;
+  return geteuid() == 0 ? unmount_as_root(m) : unmount_as_user(m);
+}
