@@ -1,0 +1,152 @@
+/* Opening and closing volumes, and what they say of themselves. */
+#include "api/handle.h"
+#include "api/structs.h"
+#include "api/target.h"
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/err.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define MEMORY_DEFAULT_BYTES (64ull << 20)
+#define MEMORY_MIN_BYTES (8ull << 20)
+#define THREADS_AUTO_MAX 16u
+#define THREADS_MAX 1024
+#define COMMIT_INTERVAL_DEFAULT_MS 5000u
+#define ASK_ATTEMPTS_DEFAULT 3
+
+static unsigned thread_count(int wanted) {
+  if (wanted >= 0)
+    return (unsigned)wanted;
+  unsigned cores = env_cores();
+  return cores < THREADS_AUTO_MAX ? cores : THREADS_AUTO_MAX;
+}
+
+static enum nacre_err options_take(const struct nacre_open_options *theirs, struct volume_options *out) {
+  struct nacre_open_options o;
+  ERR_TRY(struct_take(&o, sizeof o, theirs));
+  if (o.memory_bytes != 0 && o.memory_bytes < MEMORY_MIN_BYTES)
+    return err_set(NACRE_ERR_ARGUMENT, "the memory limit is at least %llu bytes",
+                   (unsigned long long)MEMORY_MIN_BYTES);
+  if (o.threads < -1 || o.threads > THREADS_MAX)
+    return err_set(NACRE_ERR_ARGUMENT, "threads are -1 (as many as cores) to %d", THREADS_MAX);
+  if (o.use_slot && (o.slot < 0 || o.slot >= NACRE_SLOTS_MAX))
+    return err_set(NACRE_ERR_ARGUMENT, "slots are numbered 0 to %d", NACRE_SLOTS_MAX - 1);
+  *out = (struct volume_options){
+      .read_only = o.read_only,
+      .memory_bytes = o.memory_bytes ? o.memory_bytes : MEMORY_DEFAULT_BYTES,
+      .threads = thread_count(o.threads),
+      .commit_interval_ms = o.commit_interval_ms ? o.commit_interval_ms : COMMIT_INTERVAL_DEFAULT_MS,
+      .unlock = {.kdf_memory_max_bytes = o.kdf_memory_max_bytes ? o.kdf_memory_max_bytes : NACRE_KDF_MEMORY_MAX_BYTES,
+                 .use_slot = o.use_slot,
+                 .slot = (uint32_t)o.slot,
+                 .cancel = o.cancel,
+                 .progress = o.progress,
+                 .progress_arg = o.progress_arg},
+      .ask = o.ask,
+      .ask_free = nacre_credential_free,
+      .ask_arg = o.ask_arg,
+      .ask_attempts = o.ask_attempts > 0 ? o.ask_attempts : ASK_ATTEMPTS_DEFAULT,
+  };
+  return NACRE_OK;
+}
+
+enum nacre_err nacre_volume_open(const struct nacre_target *target, const struct nacre_open_options *options,
+                                 const nacre_credential *cred, nacre_volume **out) {
+  struct volume_options ours;
+  struct store store;
+  err_clear();
+  if (!out)
+    return err_set(NACRE_ERR_ARGUMENT, "room for the handle is missing");
+  enum nacre_err err = options_take(options, &ours);
+  if (err != NACRE_OK) {
+    target_discard(target);
+    return err;
+  }
+  struct nacre_volume *vol = calloc(1, sizeof *vol);
+  if (!vol) {
+    target_discard(target);
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  }
+  vol->pid = getpid();
+  err = target_open(target, ours.read_only ? FILE_STORE_READ_ONLY : 0, &store);
+  if (err == NACRE_OK)
+    err = volume_open(&store, &ours, cred, &vol->v);
+  if (err != NACRE_OK) {
+    free(vol);
+    return err;
+  }
+  *out = vol;
+  return NACRE_OK;
+}
+
+static void discard(nacre_volume *vol) {
+  volume_free(vol->v);
+  free(vol);
+}
+
+enum nacre_err nacre_volume_close(nacre_volume *vol) {
+  err_clear();
+  if (!vol)
+    return NACRE_OK;
+  ERR_TRY(handle_volume(vol));
+  struct engine_info info;
+  engine_get_info(vol->v->engine, &info);
+  /* A volume that failed has nothing to commit and must not keep quiet about it. */
+  enum nacre_err err = info.read_only && !info.failed ? NACRE_OK : fs_sync(vol->v->fs);
+  discard(vol);
+  return err;
+}
+
+void nacre_volume_abandon(nacre_volume *vol) {
+  if (vol && handle_volume(vol) == NACRE_OK)
+    discard(vol);
+}
+
+enum nacre_err nacre_volume_sync(nacre_volume *vol) {
+  ERR_TRY(handle_volume(vol));
+  return fs_sync(vol->v->fs);
+}
+
+enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info) {
+  ERR_TRY(handle_volume(vol));
+  ERR_TRY(struct_check(info));
+  struct volume *v = vol->v;
+  struct engine_info e;
+  engine_get_info(v->engine, &e);
+  struct nacre_volume_info ours = {
+      .struct_size = sizeof ours,
+      .chunk_bytes = e.chunk_bytes,
+      .slot = v->slot,
+      .generation = e.generation,
+      .size_bytes = e.units_limit * FORMAT_UNIT_BYTES,
+      .container_bytes = e.units_end * FORMAT_UNIT_BYTES,
+      .used_bytes = e.used_units * FORMAT_UNIT_BYTES,
+      .free_bytes = e.free_units * FORMAT_UNIT_BYTES,
+      .inodes = e.inodes,
+      .dirty_bytes = e.dirty_bytes + fs_dirty_bytes(v->fs),
+      .memory_bytes = e.memory_bytes + fs_memory_bytes(v->fs),
+      .read_only = e.read_only,
+      .failed = e.failed,
+      .fell_back = e.fell_back,
+  };
+  pthread_mutex_lock(&v->header_lock);
+  memcpy(ours.volume_id, v->header->volume_id, sizeof ours.volume_id);
+  ours.cipher = v->header->cipher;
+  pthread_mutex_unlock(&v->header_lock);
+  memcpy(ours.fingerprint, v->fingerprint, sizeof ours.fingerprint);
+  memcpy(ours.commit_id, e.commit_id, sizeof ours.commit_id);
+  memcpy(ours.failure, e.failure, sizeof ours.failure);
+  struct_give(info, &ours, sizeof ours);
+  return NACRE_OK;
+}
+
+enum nacre_err nacre_statfs(nacre_volume *vol, struct nacre_statfs *out) {
+  struct nacre_statfs ours = {.struct_size = sizeof ours};
+  ERR_TRY(handle_volume(vol));
+  ERR_TRY(struct_check(out));
+  fs_statfs(vol->v->fs, &ours);
+  struct_give(out, &ours, sizeof ours);
+  return NACRE_OK;
+}

@@ -1,0 +1,195 @@
+#include "ops/unlock.h"
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/secmem.h"
+
+#include <stdlib.h>
+
+/* Memory times passes over all slots that one open may try: what one slot may ask for, so that a hostile header of
+ * 32 dear slots costs no more than one. */
+#define UNLOCK_WORK_MAX_BYTES (64ull * (4ull << 30))
+
+struct attempt {
+  unsigned copy;
+  uint32_t slot;
+  uint64_t work_bytes;
+};
+
+struct attempts {
+  struct attempt list[HEADERS_COPIES * FORMAT_SLOTS];
+  size_t count;
+};
+
+static bool slot_equal(const struct keyslot *a, const struct keyslot *b) {
+  return a->kind == b->kind && a->cost.memory_bytes == b->cost.memory_bytes && a->cost.passes == b->cost.passes &&
+         a->cost.lanes == b->cost.lanes && memcmp(a->salt, b->salt, sizeof a->salt) == 0 &&
+         memcmp(a->commitment, b->commitment, sizeof a->commitment) == 0 &&
+         memcmp(a->wrap_nonce, b->wrap_nonce, sizeof a->wrap_nonce) == 0 &&
+         memcmp(a->wrapped_secret, b->wrapped_secret, sizeof a->wrapped_secret) == 0 &&
+         memcmp(a->sealed_master, b->sealed_master, sizeof a->sealed_master) == 0;
+}
+
+static uint64_t slot_work(const struct keyslot *slot) {
+  uint64_t work = 0;
+  if (slot->kind != NACRE_SLOT_PASSPHRASE && slot->kind != NACRE_SLOT_KEY_FILE)
+    return 0;
+  return u64_mul(slot->cost.memory_bytes, slot->cost.passes, &work) ? work : UINT64_MAX;
+}
+
+/* Insertion by cost keeps what is cheap first, and of equal cost the copy that was added first. */
+static void attempt_add(struct attempts *all, struct attempt a) {
+  size_t at = all->count++;
+  while (at > 0 && all->list[at - 1].work_bytes > a.work_bytes) {
+    all->list[at] = all->list[at - 1];
+    at--;
+  }
+  all->list[at] = a;
+}
+
+static void collect(const struct headers *h, const struct nacre_credential *cred,
+                    const struct unlock_options *options, struct attempts *all) {
+  unsigned newer = 0;
+  if (h->state[0] != NACRE_OK || (h->state[1] == NACRE_OK && h->copy[1].sequence > h->copy[0].sequence))
+    newer = 1;
+  all->count = 0;
+  for (unsigned n = 0; n < HEADERS_COPIES; n++) {
+    unsigned copy = n == 0 ? newer : 1 - newer;
+    if (h->state[copy] != NACRE_OK)
+      continue;
+    for (uint32_t i = 0; i < FORMAT_SLOTS; i++) {
+      const struct keyslot *slot = &h->copy[copy].slots[i];
+      if (slot->kind != cred->kind || (options->use_slot && options->slot != i))
+        continue;
+      /* The copies usually agree; a derivation is too dear to be done twice. */
+      if (n > 0 && h->state[newer] == NACRE_OK && slot_equal(slot, &h->copy[newer].slots[i]))
+        continue;
+      attempt_add(all, (struct attempt){.copy = copy, .slot = i, .work_bytes = slot_work(slot)});
+    }
+  }
+}
+
+/* With the master key, find the newest authentic copy. It must have the slot too: a credential that was removed and
+ * lives on in a stale copy alone opens nothing. */
+static enum nacre_err choose(const struct headers *h, const struct attempt *a, struct unlocked *out) {
+  bool found = false;
+  for (unsigned copy = 0; copy < HEADERS_COPIES; copy++) {
+    if (h->state[copy] != NACRE_OK || (found && h->copy[copy].sequence <= h->copy[out->copy].sequence))
+      continue;
+    struct header_sealed *sealed = secmem_alloc(sizeof *sealed);
+    if (!sealed)
+      return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+    enum nacre_err err = header_open_sealed(h->raw[copy], out->master_key, sealed);
+    if (err != NACRE_OK) {
+      secmem_free(sealed);
+      if (err != NACRE_ERR_DAMAGED)
+        return err;
+      continue;
+    }
+    secmem_free(out->sealed);
+    out->sealed = sealed;
+    out->copy = copy;
+    found = true;
+  }
+  if (!found)
+    return err_set(NACRE_ERR_DAMAGED, "slot %u opens, but no copy of the header is authentic", a->slot);
+  if (!slot_equal(&h->copy[a->copy].slots[a->slot], &h->copy[out->copy].slots[a->slot]))
+    return err_set(NACRE_ERR_CREDENTIAL, "the credential was removed from this volume");
+  out->slot = a->slot;
+  for (unsigned copy = 0; copy < HEADERS_COPIES; copy++)
+    out->stale[copy] = memcmp(h->raw[copy], h->raw[out->copy], FORMAT_HEADER_BYTES) != 0;
+  return NACRE_OK;
+}
+
+static const char *kind_name(enum nacre_slot_kind kind) {
+  switch (kind) {
+  case NACRE_SLOT_PASSPHRASE:
+    return "passphrase";
+  case NACRE_SLOT_KEY_FILE:
+    return "key file";
+  case NACRE_SLOT_RECOVERY:
+    return "recovery key";
+  case NACRE_SLOT_RAW_KEY:
+    return "raw key";
+  case NACRE_SLOT_EMPTY:
+    break;
+  }
+  return "credential";
+}
+
+/* What became of the slots that did not open. */
+struct outcome {
+  bool over_limit, bad_costs, wrong, unauthentic;
+};
+
+static enum nacre_err outcome_err(const struct outcome *seen, const struct nacre_credential *cred,
+                                  const struct unlock_options *options) {
+  const char *name = kind_name(cred->kind);
+  if (seen->unauthentic)
+    return err_set(NACRE_ERR_DAMAGED, "the %s is right, but the header is damaged or was tampered with", name);
+  if (seen->over_limit)
+    return err_set(NACRE_ERR_LIMIT, "a slot asks for more memory or time to try the %s than is allowed", name);
+  if (seen->bad_costs && !seen->wrong)
+    return err_set(NACRE_ERR_DAMAGED, "the keyslots are damaged");
+  if (!seen->wrong && options->use_slot)
+    return err_set(NACRE_ERR_CREDENTIAL, "slot %u is not one for a %s", options->slot, name);
+  if (!seen->wrong)
+    return err_set(NACRE_ERR_CREDENTIAL, "the volume has no slot for a %s", name);
+  return err_set(NACRE_ERR_CREDENTIAL, "wrong %s", name);
+}
+
+static enum nacre_err try_slots(const struct headers *h, const struct nacre_credential *cred,
+                                const struct unlock_options *options, const struct attempts *all,
+                                struct unlocked *out) {
+  struct outcome seen = {0};
+  uint64_t work_bytes = 0;
+  for (size_t i = 0; i < all->count; i++) {
+    const struct attempt *a = &all->list[i];
+    ERR_TRY(cancel_check(options->cancel));
+    if (options->progress)
+      options->progress(options->progress_arg, "keyslots", i, all->count);
+    if (!u64_add(work_bytes, a->work_bytes, &work_bytes) || work_bytes > UNLOCK_WORK_MAX_BYTES) {
+      seen.over_limit = true;
+      break;
+    }
+    enum nacre_err err =
+        keyslot_open(&h->copy[a->copy].slots[a->slot], cred, options->kdf_memory_max_bytes, out->master_key);
+    if (err == NACRE_OK) {
+      ERR_TRY(cancel_check(options->cancel));
+      err = choose(h, a, out);
+      if (err == NACRE_OK)
+        return NACRE_OK;
+      seen.unauthentic |= err == NACRE_ERR_DAMAGED;
+    }
+    seen.wrong |= err == NACRE_ERR_CREDENTIAL;
+    seen.over_limit |= err == NACRE_ERR_LIMIT;
+    seen.bad_costs |= err == NACRE_ERR_DAMAGED;
+    if (err != NACRE_ERR_CREDENTIAL && err != NACRE_ERR_LIMIT && err != NACRE_ERR_DAMAGED)
+      return err;
+  }
+  return outcome_err(&seen, cred, options);
+}
+
+enum nacre_err unlock(const struct headers *h, const struct nacre_credential *cred,
+                      const struct unlock_options *options, struct unlocked *out) {
+  memset(out, 0, sizeof *out);
+  ERR_TRY(headers_usable(h));
+  if (options->use_slot && options->slot >= FORMAT_SLOTS)
+    return err_set(NACRE_ERR_ARGUMENT, "slots are numbered 0 to %u", FORMAT_SLOTS - 1);
+  out->master_key = secmem_alloc(32);
+  if (!out->master_key)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  struct attempts *all = malloc(sizeof *all);
+  if (!all)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  collect(h, cred, options, all);
+  enum nacre_err err = try_slots(h, cred, options, all, out);
+  free(all);
+  return err;
+}
+
+void unlocked_free(struct unlocked *u) {
+  secmem_free(u->master_key);
+  secmem_free(u->sealed);
+  memset(u, 0, sizeof *u);
+}

@@ -1,0 +1,32 @@
+/* From a credential and two untrusted header copies to the header that is authentic. */
+#ifndef NACRE_OPS_UNLOCK_H
+#define NACRE_OPS_UNLOCK_H
+
+#include "format/keyslot.h"
+#include "ops/cancel.h"
+#include "ops/headers.h"
+
+struct unlock_options {
+  uint64_t kdf_memory_max_bytes; /* ceiling for one slot; the work of all that are tried has one too */
+  bool use_slot;
+  uint32_t slot; /* the only one to try, where use_slot is set */
+  const struct nacre_cancel *cancel;
+  nacre_progress_fn progress;
+  void *progress_arg;
+};
+
+struct unlocked {
+  uint8_t *master_key;          /* 32 bytes of secmem */
+  struct header_sealed *sealed; /* secmem */
+  unsigned copy;                /* the authentic copy of the highest sequence */
+  uint32_t slot;                /* the slot that the credential opened, present in that copy */
+  bool stale[HEADERS_COPIES];   /* damaged, or of an older sequence: to be written anew */
+};
+
+/* NACRE_ERR_CREDENTIAL where no slot opens, NACRE_ERR_LIMIT where none did and one asked for more than is allowed,
+ * NACRE_ERR_DAMAGED where a slot opened and no header authenticates. Free with unlocked_free in any case. */
+NACRE_MUST_USE enum nacre_err unlock(const struct headers *h, const struct nacre_credential *cred,
+                                     const struct unlock_options *options, struct unlocked *out);
+void unlocked_free(struct unlocked *u);
+
+#endif

@@ -1,0 +1,170 @@
+#include "ops/volume.h"
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/secmem.h"
+
+#include <stdlib.h>
+
+static enum nacre_err epoch_key(const struct header_sealed *sealed, const struct header_epoch *epoch,
+                                enum nacre_cipher cipher, const char *label, struct aead_key **out) {
+  uint8_t *bytes = secmem_alloc(AEAD_KEY_BYTES);
+  if (!bytes)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  header_volume_subkey(sealed, epoch, cipher, label, bytes);
+  enum nacre_err err = aead_key_new(cipher, bytes, out);
+  secmem_free(bytes);
+  return err;
+}
+
+enum nacre_err volume_keys(const struct header_sealed *sealed, enum nacre_cipher cipher, struct engine_keys *out) {
+  memset(out, 0, sizeof *out);
+  bool current_there = false;
+  for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
+    const struct header_epoch *epoch = &sealed->epochs[i];
+    struct engine_epoch_keys *keys = &out->epochs[i];
+    if (epoch->epoch == 0)
+      continue;
+    keys->epoch = epoch->epoch;
+    ERR_TRY(epoch_key(sealed, epoch, cipher, "node", &keys->node));
+    ERR_TRY(epoch_key(sealed, epoch, cipher, "data", &keys->data));
+    ERR_TRY(epoch_key(sealed, epoch, cipher, "superblock", &keys->superblock));
+    ERR_TRY(epoch_key(sealed, epoch, cipher, "log", &keys->log));
+    current_there |= epoch->epoch == sealed->current_epoch;
+  }
+  out->current_epoch = sealed->current_epoch;
+  if (!current_there)
+    return err_set(NACRE_ERR_DAMAGED, "the header has no key of the current epoch");
+  return NACRE_OK;
+}
+
+static enum nacre_err unlock_asking(const struct headers *h, const struct volume_options *options,
+                                    struct unlocked *out) {
+  enum nacre_err err = NACRE_ERR_CREDENTIAL;
+  memset(out, 0, sizeof *out);
+  if (!options->ask)
+    return err_set(err, "no credential was given");
+  for (int attempt = 0; attempt < options->ask_attempts && err == NACRE_ERR_CREDENTIAL; attempt++) {
+    struct nacre_credential *cred = NULL;
+    ERR_TRY(cancel_check(options->unlock.cancel));
+    if (!options->ask(options->ask_arg, attempt, &cred) || !cred)
+      return err_set(NACRE_ERR_CREDENTIAL, "no credential was given");
+    unlocked_free(out);
+    err = unlock(h, cred, &options->unlock, out);
+    options->ask_free(cred);
+  }
+  return err;
+}
+
+static enum nacre_err open_engine(struct volume *v, const struct volume_options *options) {
+  struct engine_keys keys;
+  enum nacre_err err = volume_keys(v->sealed, v->header->cipher, &keys);
+  if (err != NACRE_OK) {
+    engine_keys_free(&keys);
+    return err;
+  }
+  const struct engine_options engine_options = {
+      .read_only = options->read_only,
+      .memory_bytes = options->memory_bytes / 2,
+      .commit_interval_ms = options->threads > 0 ? options->commit_interval_ms : 0,
+      .header_sequence = v->header->sequence,
+  };
+  ERR_TRY(engine_open(&v->store, &keys, v->workers, &engine_options, &v->engine));
+  ERR_TRY(fs_new(v->engine, v->workers, options->memory_bytes - engine_options.memory_bytes, &v->fs));
+  return NACRE_OK;
+}
+
+/* A copy that is torn, decayed, or was left behind by a change that was cut is written anew from the good one. Only
+ * now, when the superblock has agreed that the good one is no older than it demands. The superblock is then made to
+ * demand that sequence, as the change that was cut would have done. */
+static enum nacre_err repair_headers(struct volume *v, const struct headers *h, const struct unlocked *u) {
+  bool repaired = false;
+  for (unsigned copy = 0; copy < HEADERS_COPIES; copy++) {
+    if (!u->stale[copy])
+      continue;
+    enum nacre_err err = headers_write_copy(&v->store, copy, h->raw[u->copy]);
+    if (err != NACRE_OK)
+      return err_prefix(err, "copy %u of the header is damaged and can't be repaired (opening read-only works)",
+                        copy);
+    repaired = true;
+  }
+  return repaired ? engine_commit_header(v->engine, v->header->sequence) : NACRE_OK;
+}
+
+static enum nacre_err open_unlocked(struct volume *v, const struct volume_options *options, const struct headers *h,
+                                    struct unlocked *u) {
+  v->header = malloc(sizeof *v->header);
+  if (!v->header)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  memcpy(v->header, &h->copy[u->copy], sizeof *v->header);
+  v->master_key = u->master_key;
+  v->sealed = u->sealed;
+  v->slot = u->slot;
+  u->master_key = NULL;
+  u->sealed = NULL;
+  header_fingerprint(v->sealed, v->fingerprint);
+  ERR_TRY(cancel_check(options->unlock.cancel));
+  ERR_TRY(workers_new(options->threads, &v->workers));
+  ERR_TRY(open_engine(v, options));
+  if (options->read_only)
+    return NACRE_OK;
+  ERR_TRY(repair_headers(v, h, u));
+  /* A volume whose future features allow reading only is open, but nothing can be tidied in it. */
+  struct engine_info info;
+  engine_get_info(v->engine, &info);
+  return info.read_only ? NACRE_OK : fs_recover(v->fs);
+}
+
+static enum nacre_err open_stored(struct volume *v, const struct volume_options *options,
+                                  const struct nacre_credential *cred) {
+  struct headers *h = malloc(sizeof *h);
+  if (!h)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  struct unlocked u = {0};
+  enum nacre_err err = headers_read(&v->store, h);
+  /* Before anybody is asked for a passphrase. */
+  if (err == NACRE_OK)
+    err = headers_usable(h);
+  if (err == NACRE_OK)
+    err = cred ? unlock(h, cred, &options->unlock, &u) : unlock_asking(h, options, &u);
+  if (err == NACRE_OK)
+    err = open_unlocked(v, options, h, &u);
+  unlocked_free(&u);
+  headers_free(h);
+  free(h);
+  return err;
+}
+
+enum nacre_err volume_open(struct store *store, const struct volume_options *options,
+                           const struct nacre_credential *cred, struct volume **out) {
+  struct volume *v = calloc(1, sizeof *v);
+  if (!v) {
+    store_close(store);
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  }
+  v->store = *store;
+  v->memory_bytes = options->memory_bytes;
+  pthread_mutex_init(&v->header_lock, NULL);
+  enum nacre_err err = open_stored(v, options, cred);
+  if (err != NACRE_OK) {
+    volume_free(v);
+    return err;
+  }
+  *out = v;
+  return NACRE_OK;
+}
+
+void volume_free(struct volume *v) {
+  if (v->fs)
+    fs_free(v->fs);
+  if (v->engine)
+    engine_close(v->engine);
+  if (v->workers)
+    workers_free(v->workers);
+  free(v->header);
+  secmem_free(v->sealed);
+  secmem_free(v->master_key);
+  store_close(&v->store);
+  pthread_mutex_destroy(&v->header_lock);
+  free(v);
+}

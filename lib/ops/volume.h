@@ -1,0 +1,50 @@
+/* One open volume: store, keys, engine and filesystem, put together and taken apart in the right order. */
+#ifndef NACRE_OPS_VOLUME_H
+#define NACRE_OPS_VOLUME_H
+
+#include "fs/fs.h"
+#include "ops/unlock.h"
+
+#include <pthread.h>
+
+/* Invariants: header and sealed are what both copies hold, unless header_failed. A member that is NULL was not made;
+ * volume_free takes apart whatever there is. */
+struct volume {
+  struct store store;
+  struct workers *workers;
+  struct engine *engine;
+  struct fs *fs;
+  uint8_t *master_key;
+  pthread_mutex_t header_lock; /* over header, sealed and header_failed */
+  struct header *header;
+  struct header_sealed *sealed;
+  bool header_failed; /* a change broke off: nobody knows what the copies hold */
+  uint8_t fingerprint[32];
+  uint32_t slot; /* the one that opened it */
+  uint64_t memory_bytes;
+};
+
+struct volume_options {
+  bool read_only;
+  uint64_t memory_bytes;
+  unsigned threads;
+  uint32_t commit_interval_ms;
+  struct unlock_options unlock;
+  /* Where cred is NULL: as in struct nacre_open_options. */
+  bool (*ask)(void *arg, int attempt, struct nacre_credential **out);
+  void (*ask_free)(struct nacre_credential *cred);
+  void *ask_arg;
+  int ask_attempts;
+};
+
+/* Takes over the store, and closes it also on failure. */
+NACRE_MUST_USE enum nacre_err volume_open(struct store *store, const struct volume_options *options,
+                                          const struct nacre_credential *cred, struct volume **out);
+/* Frees all without a commit. */
+void volume_free(struct volume *v);
+
+/* The AEAD keys of every epoch in the table. Free with engine_keys_free, also on failure. */
+NACRE_MUST_USE enum nacre_err volume_keys(const struct header_sealed *sealed, enum nacre_cipher cipher,
+                                          struct engine_keys *out);
+
+#endif
