@@ -100,8 +100,7 @@ static enum nacre_err inode_check(const struct record_inode *inode) {
     return damaged("an inode's chunk size");
   if (inode->flags & ~(unsigned)RECORD_INODE_FLAGS_KNOWN)
     return err_set(NACRE_ERR_UNSUPPORTED, "an inode with flags that this program does not know");
-  if ((inode->flags & RECORD_INODE_TAIL) && (!S_ISREG(inode->mode) || inode->size % FORMAT_UNIT_BYTES == 0 ||
-                                             inode->size % FORMAT_UNIT_BYTES > RECORD_TAIL_MAX_BYTES))
+  if ((inode->flags & RECORD_INODE_TAIL) && !S_ISREG(inode->mode))
     return damaged("an inode with a tail that it can't have");
   if ((inode->flags & (RECORD_INODE_ACL_DEFAULT | RECORD_INODE_CASEFOLD)) && !folder)
     return damaged("an inode with a folder's flags");

@@ -39,7 +39,8 @@ enum record_inode_flags {
 
 /* Invariants: the type in mode is one of the seven; a file's size is at most FORMAT_FILE_MAX_BYTES, a link's
  * 1 .. FORMAT_SYMLINK_MAX_BYTES, all others' 0; nlink is 0 for an orphan, 2 and one more for each folder inside for a
- * folder. Bytes past the size in the last stored chunk mean nothing: whoever extends a file zeroes them. */
+ * folder. Bytes past the size in the last stored chunk mean nothing: whoever extends a file zeroes them. An orphan's
+ * size, units and tail may contradict its other records: it is only ever deleted. */
 struct record_inode {
   uint32_t mode; /* as st_mode: 16 bits */
   uint32_t uid, gid;

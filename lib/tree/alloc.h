@@ -1,0 +1,86 @@
+/* Free space, in memory: one bit a unit (32 MiB a TiB), set while the unit is live, pending or fixed.
+ *
+ * A cluster is the largest thing that must be contiguous: a node or a chunk. What is smaller comes from clusters that
+ * are already broken, so that counting free clusters tells what can surely be had.
+ *
+ * Invariants
+ *   - free_units and free_clusters say what the bits say; units at and past units_end are set.
+ *   - A unit in `pending` or `freed` is set in bits: it is not handed out before alloc_durable releases it.
+ *   - before[g] is NULL, or group g's bits as the last sealed log record left them (releases included); the groups
+ *     that have one are the only ones in which bits differ from what the log says.
+ * One mutex; every call takes it but those that say otherwise. */
+#ifndef NACRE_TREE_ALLOC_H
+#define NACRE_TREE_ALLOC_H
+
+#include "format/format.h"
+#include "tree/runs.h"
+#include <pthread.h>
+
+struct alloc_pending {
+  uint64_t generation;
+  struct runs runs;
+};
+
+#define ALLOC_PENDING_MAX 4
+
+struct alloc {
+  pthread_mutex_t lock;
+  uint64_t *bits;
+  uint64_t units_end;
+  uint32_t cluster_units; /* 4 or 16 */
+  uint64_t free_units, free_clusters;
+  uint32_t *group_free_clusters; /* per FORMAT_CHECKPOINT_GROUP_UNITS */
+  uint64_t **before;
+  size_t groups;
+  uint64_t cursor;                                 /* where the next search for clusters starts */
+  uint64_t small_cursor;                           /* where the last broken cluster was */
+  struct runs freed;                               /* in the current generation */
+  struct alloc_pending pending[ALLOC_PENDING_MAX]; /* in earlier ones, oldest first */
+  unsigned pending_count;
+  uint64_t pending_units; /* in both */
+  uint64_t reserved_units;
+};
+
+NACRE_MUST_USE enum nacre_err alloc_start(struct alloc *a, uint64_t units_end, uint32_t cluster_units);
+void alloc_end(struct alloc *a);
+/* New units are free, but for the first `taken` of them, which are allocated. units_end is a multiple of 64. */
+NACRE_MUST_USE enum nacre_err alloc_grow(struct alloc *a, uint64_t units_end, uint64_t taken);
+
+/* A contiguous run of at most `want` and at least `min` units, a multiple of `multiple` long. Runs of a cluster or
+ * more start at a cluster. NACRE_ERR_NO_SPACE. */
+NACRE_MUST_USE enum nacre_err alloc_take(struct alloc *a, uint64_t want, uint64_t min, uint64_t multiple,
+                                         struct run *out);
+/* `now`: it was allocated in the current generation, so that no root, durable or frozen, can reach it. */
+NACRE_MUST_USE enum nacre_err alloc_give(struct alloc *a, uint64_t unit, uint64_t units, bool now);
+/* At load and for fixed areas: NACRE_ERR_DAMAGED where a unit is set already or past the end. No log delta. */
+NACRE_MUST_USE enum nacre_err alloc_mark(struct alloc *a, uint64_t unit, uint64_t units);
+
+/* Set units aside: at least `keep` stay besides. Counted in whole clusters' worth. False if there is not the room. */
+bool alloc_reserve(struct alloc *a, uint64_t units, uint64_t keep);
+void alloc_release(struct alloc *a, uint64_t units);
+/* Units in free clusters that are not set aside. */
+uint64_t alloc_available(struct alloc *a);
+
+/* The generation's delta, for its log record: what was allocated and what was freed since the last call. Freed runs
+ * become pending under `generation`. */
+NACRE_MUST_USE enum nacre_err alloc_freeze(struct alloc *a, uint64_t generation, struct runs *allocated,
+                                           struct runs *freed);
+/* A commit became durable: release what earlier generations freed. */
+void alloc_durable(struct alloc *a, uint64_t generation);
+/* At load: apply one record's frees. */
+NACRE_MUST_USE enum nacre_err alloc_mark_pending(struct alloc *a, uint64_t generation, uint64_t unit, uint64_t units);
+
+uint64_t alloc_units_end(struct alloc *a);
+/* Set bits, without what the frees of generations before `generation` hold: what is used once that one is durable. */
+uint64_t alloc_used_units(struct alloc *a, uint64_t generation);
+bool alloc_is_used(struct alloc *a, uint64_t unit);
+bool alloc_is_pending(struct alloc *a, uint64_t unit);
+
+/* Clear a run's bits and keep the counts. The caller holds the lock. */
+void alloc_clear_locked(struct alloc *a, uint64_t unit, uint64_t units);
+
+static inline bool alloc_bit(const struct alloc *a, uint64_t unit) {
+  return (a->bits[unit / 64] >> (unit % 64)) & 1;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* Clean nodes in memory, found by address. Guarded by the tree's lock: lookups shared, all else exclusive. */
+#ifndef NACRE_TREE_CACHE_H
+#define NACRE_TREE_CACHE_H
+
+#include "tree/node.h"
+
+struct cache {
+  struct node **table;
+  size_t buckets; /* a power of two */
+  size_t count;
+  size_t bytes, bytes_max;
+  struct node *hand; /* of the ring of cached nodes; NULL when there are none */
+};
+
+NACRE_MUST_USE enum nacre_err cache_start(struct cache *c, size_t bytes_max);
+/* Frees every node in it. */
+void cache_end(struct cache *c);
+/* The node that this pointer means: address, nonce and tag must be equal, since addresses are used again. */
+struct node *cache_find(const struct cache *c, const struct ptr *ptr);
+/* Takes the node, then evicts others while over the limit. A node whose address is taken by a stale one replaces it.
+ */
+void cache_add(struct cache *c, struct node *n);
+/* Take out of the table; the node is the caller's. */
+void cache_remove(struct cache *c, struct node *n);
+
+#endif

@@ -1,0 +1,131 @@
+/* Who commits when: callers share commits, a thread commits by the clock, a check keeps both out. */
+#include "base/err.h"
+#include "tree/core.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* With commit_lock held. Waits while one runs. */
+static void right_take(struct engine *e) {
+  while (e->committing)
+    pthread_cond_wait(&e->commit_changed, &e->commit_lock);
+  e->committing = true;
+}
+
+static void right_give(struct engine *e) {
+  e->committing = false;
+  pthread_cond_broadcast(&e->commit_changed);
+}
+
+/* With commit_lock held and the right taken; lets go of the lock meanwhile. */
+static void run_unlocked(struct engine *e) {
+  uint64_t number = ++e->commits_started;
+  pthread_mutex_unlock(&e->commit_lock);
+  enum nacre_err err = commit_run(e, false);
+  pthread_mutex_lock(&e->commit_lock);
+  e->commits_ended = number;
+  e->commit_result = err;
+}
+
+/* A commit that starts after this call covers what the caller did; one that already runs may not. */
+enum nacre_err engine_commit(struct engine *e) {
+  ERR_TRY(engine_check_writable(e));
+  pthread_mutex_lock(&e->commit_lock);
+  uint64_t wanted = e->commits_started + 1;
+  bool mine = false;
+  while (e->commits_ended < wanted) {
+    if (e->committing) {
+      pthread_cond_wait(&e->commit_changed, &e->commit_lock);
+    } else {
+      e->committing = true;
+      run_unlocked(e);
+      right_give(e);
+      mine = true;
+    }
+  }
+  enum nacre_err err = e->commit_result;
+  pthread_mutex_unlock(&e->commit_lock);
+  if (err != NACRE_OK && !mine)
+    err_set(err, "the commit failed");
+  return err;
+}
+
+enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence) {
+  pthread_mutex_lock(&e->state_lock);
+  e->header_sequence_min = header_sequence;
+  e->header_changed = true;
+  pthread_mutex_unlock(&e->state_lock);
+  return engine_commit(e);
+}
+
+enum nacre_err engine_pause(struct engine *e) {
+  pthread_mutex_lock(&e->commit_lock);
+  right_take(e);
+  pthread_mutex_unlock(&e->commit_lock);
+  if (engine_check_writable(e) != NACRE_OK) {
+    gate_close(&e->gate);
+    return NACRE_OK;
+  }
+  enum nacre_err err = commit_run(e, true);
+  if (err != NACRE_OK)
+    engine_resume(e);
+  return err;
+}
+
+void engine_resume(struct engine *e) {
+  gate_open(&e->gate);
+  pthread_mutex_lock(&e->commit_lock);
+  right_give(e);
+  pthread_mutex_unlock(&e->commit_lock);
+}
+
+/* ---- The thread ---- */
+
+static struct timespec deadline(uint32_t interval_ms) {
+  struct timespec at;
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  at.tv_sec += interval_ms / 1000;
+  at.tv_nsec += (long)(interval_ms % 1000) * 1000000;
+  if (at.tv_nsec >= 1000000000) {
+    at.tv_sec++;
+    at.tv_nsec -= 1000000000;
+  }
+  return at;
+}
+
+static void *committer_main(void *arg) {
+  struct engine *e = arg;
+  pthread_mutex_lock(&e->commit_lock);
+  while (!e->stopping) {
+    struct timespec at = deadline(e->options.commit_interval_ms);
+    while (!e->stopping && pthread_cond_timedwait(&e->commit_changed, &e->commit_lock, &at) != ETIMEDOUT)
+      ;
+    if (e->stopping || e->committing)
+      continue;
+    e->committing = true;
+    run_unlocked(e);
+    right_give(e);
+  }
+  pthread_mutex_unlock(&e->commit_lock);
+  return NULL;
+}
+
+enum nacre_err committer_start(struct engine *e) {
+  if (e->options.commit_interval_ms == 0 || e->read_only)
+    return NACRE_OK;
+  if (pthread_create(&e->committer, NULL, committer_main, e) != 0)
+    return err_set(NACRE_ERR_NO_MEMORY, "cannot start the commit thread");
+  e->has_committer = true;
+  return NACRE_OK;
+}
+
+void committer_stop(struct engine *e) {
+  if (!e->has_committer)
+    return;
+  pthread_mutex_lock(&e->commit_lock);
+  e->stopping = true;
+  pthread_cond_broadcast(&e->commit_changed);
+  pthread_mutex_unlock(&e->commit_lock);
+  pthread_join(e->committer, NULL);
+  e->has_committer = false;
+}

@@ -1,0 +1,106 @@
+/* Inside of the engine: what the files of this room share. */
+#ifndef NACRE_TREE_CORE_H
+#define NACRE_TREE_CORE_H
+
+#include "tree/engine.h"
+#include "tree/gate.h"
+#include "tree/spacelog.h"
+#include "tree/tree.h"
+
+struct engine {
+  struct store *store;
+  struct workers *workers;
+  struct engine_keys keys;
+  struct block_io io;
+  struct alloc alloc;
+  struct tree tree;
+  struct gate gate;
+  struct engine_options options;
+  uint64_t units_limit; /* constant from the opening on, like the next */
+  uint32_t chunk_bytes;
+  uint64_t keep_units; /* the reserve that TXN_NORMAL and data leave alone */
+  engine_flush_fn flush;
+  void *flush_arg;
+
+  /* Running counters; changed inside the gate. */
+  pthread_mutex_t state_lock; /* guards this block */
+  struct superblock durable;  /* as last written or read */
+  uint64_t next_ino;
+  uint64_t inodes;
+  uint64_t header_sequence_min;
+  bool header_changed;
+  bool dirty; /* something but the tree and the map changed */
+  bool read_only;
+  bool failed;
+  bool fell_back;
+  char failure[160];
+  struct superblock_log fresh_log; /* new, empty sets that the next commit takes up */
+  bool has_fresh_log;
+
+  /* The newest slot as it must be on the storage; only a commit touches it. */
+  uint8_t newest_slot[FORMAT_SUPERBLOCK_BYTES];
+  bool has_newest_slot; /* not before the first commit of a new container */
+
+  /* Growing */
+  pthread_mutex_t grow_lock;
+
+  /* Sharing commits, and the thread that commits by the clock */
+  pthread_mutex_t commit_lock; /* guards this block */
+  pthread_cond_t commit_changed;
+  uint64_t commits_started, commits_ended;
+  enum nacre_err commit_result; /* of the last one that ended */
+  bool committing;              /* or paused */
+  bool stopping;
+  pthread_t committer;
+  bool has_committer;
+
+  /* Large buffers for ciphertext, reused */
+  pthread_mutex_t buffer_lock;
+  uint8_t *buffers[4];
+  unsigned buffer_count;
+};
+
+/* ---- engine.c ---- */
+/* Refuse mutations from now on, and say why (the thread's current message). Returns err. */
+enum nacre_err engine_fail(struct engine *e, enum nacre_err err);
+
+/* ---- ring.c ---- */
+struct ring_found {
+  struct superblock newest, second;
+  bool has_newest, has_second;
+  uint64_t highest; /* generation in any slot that opened */
+  bool unreadable;  /* a slot gave an I/O error, which is not the same as an invalid slot */
+};
+NACRE_MUST_USE enum nacre_err ring_read(struct block_io *io, struct ring_found *out);
+/* Seal and write; raw is what was written. */
+NACRE_MUST_USE enum nacre_err ring_write(struct block_io *io, const struct superblock *sb,
+                                         uint8_t raw[FORMAT_SUPERBLOCK_BYTES]);
+/* Fill the slots of generations above `newest` with random bytes, durably. */
+NACRE_MUST_USE enum nacre_err ring_invalidate_above(struct block_io *io, uint64_t newest, uint64_t highest);
+
+/* ---- commit.c ---- */
+/* One commit, start to end. The caller holds the right to (committer.c). hold: leave the gate closed, also on error.
+ */
+NACRE_MUST_USE enum nacre_err commit_run(struct engine *e, bool hold);
+
+/* ---- committer.c ---- */
+NACRE_MUST_USE enum nacre_err committer_start(struct engine *e);
+void committer_stop(struct engine *e);
+
+/* ---- space.c ---- */
+/* Largest thing that must be contiguous, in units. */
+uint32_t space_cluster_units(uint32_t chunk_bytes);
+uint64_t space_keep_units(uint64_t units_limit);
+/* Make the container longer by at least `units` free ones. NACRE_ERR_NO_SPACE at its limit or where the host is full.
+ */
+NACRE_MUST_USE enum nacre_err space_grow(struct engine *e, uint64_t units);
+/* Room for `units`, leaving `keep`: as it is, after growing, or after commits that free what is pending. */
+NACRE_MUST_USE enum nacre_err space_take(struct engine *e, uint64_t units, uint64_t keep);
+/* What dirty nodes will need at the freeze. */
+uint64_t space_dirty_units(struct engine *e);
+
+/* ---- data.c ---- */
+uint8_t *buffer_take(struct engine *e);
+void buffer_give(struct engine *e, uint8_t *buffer);
+
+#endif

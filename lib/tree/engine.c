@@ -1,0 +1,324 @@
+/* An engine's life: made, opened at the newest sound commit, failed, closed. */
+#include "tree/engine.h"
+
+#include "base/err.h"
+#include "base/secmem.h"
+#include "tree/core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A new container's log has room for this much before it needs new sets. */
+#define FIRST_LOG_UNITS_END ((1ull << 30) / FORMAT_UNIT_BYTES)
+/* A generation that might have been written and lost must not come again. */
+#define LOST_GENERATIONS_MAX FORMAT_RING_SLOTS
+
+void engine_keys_free(struct engine_keys *keys) {
+  for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
+    aead_key_free(keys->epochs[i].node);
+    aead_key_free(keys->epochs[i].data);
+    aead_key_free(keys->epochs[i].superblock);
+    aead_key_free(keys->epochs[i].log);
+  }
+  *keys = (struct engine_keys){0};
+}
+
+static struct engine *engine_new(struct store *store, const struct engine_keys *keys, struct workers *workers,
+                                 const struct engine_options *options) {
+  struct engine *e = calloc(1, sizeof *e);
+  if (e == NULL)
+    return NULL;
+  e->store = store;
+  e->workers = workers;
+  e->keys = *keys;
+  e->options = *options;
+  e->read_only = options->read_only || store->read_only;
+  block_io_start(&e->io, store, keys);
+  gate_start(&e->gate);
+  pthread_mutex_init(&e->state_lock, NULL);
+  pthread_mutex_init(&e->grow_lock, NULL);
+  pthread_mutex_init(&e->commit_lock, NULL);
+  pthread_mutex_init(&e->buffer_lock, NULL);
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&e->commit_changed, &attr);
+  pthread_condattr_destroy(&attr);
+  return e;
+}
+
+/* The map and the tree of one commit, for another try at an older one. */
+static void engine_unload(struct engine *e) {
+  if (e->tree.cache.table != NULL)
+    tree_end(&e->tree);
+  if (e->alloc.cluster_units != 0)
+    alloc_end(&e->alloc);
+  memset(&e->tree, 0, sizeof e->tree);
+  memset(&e->alloc, 0, sizeof e->alloc);
+}
+
+/* All but the keys. */
+static void engine_free(struct engine *e) {
+  committer_stop(e);
+  engine_unload(e);
+  for (unsigned i = 0; i < e->buffer_count; i++)
+    free(e->buffers[i]);
+  pthread_cond_destroy(&e->commit_changed);
+  pthread_mutex_destroy(&e->buffer_lock);
+  pthread_mutex_destroy(&e->commit_lock);
+  pthread_mutex_destroy(&e->grow_lock);
+  pthread_mutex_destroy(&e->state_lock);
+  gate_end(&e->gate);
+  block_io_end(&e->io);
+  free(e);
+}
+
+void engine_close(struct engine *e) {
+  if (e == NULL)
+    return;
+  struct engine_keys keys = e->keys;
+  engine_free(e);
+  engine_keys_free(&keys);
+}
+
+/* ---- Making ---- */
+
+static enum nacre_err mark_groups(struct alloc *a) {
+  ERR_TRY(alloc_mark(a, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES, FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES));
+  return alloc_mark(a, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES);
+}
+
+static enum nacre_err place_first_log(struct engine *e) {
+  struct superblock_log *log = &e->fresh_log;
+  log->checkpoint_units =
+      spacelog_checkpoint_units(u64_max(e->alloc.units_end, u64_min(e->units_limit, FIRST_LOG_UNITS_END)));
+  uint64_t units = spacelog_set_units(log->checkpoint_units);
+  for (unsigned i = 0; i < FORMAT_LOG_SETS; i++) {
+    struct run run;
+    ERR_TRY(alloc_take(&e->alloc, units, units, 1, &run));
+    log->sets[i] = (struct superblock_extent){.unit = run.unit, .units = run.units};
+  }
+  e->has_fresh_log = true;
+  return NACRE_OK;
+}
+
+static enum nacre_err first_sizes(struct store *store, const struct engine_geometry *g, uint64_t *units_end,
+                                  uint64_t *units_limit) {
+  uint64_t size;
+  ERR_TRY(store_size(store, &size));
+  uint64_t smallest = FORMAT_GROUP_1_OFFSET + FORMAT_GROUP_BYTES;
+  if (!store_can_resize(store)) {
+    *units_limit = *units_end = size / FORMAT_UNIT_BYTES / 64 * 64;
+  } else {
+    *units_limit = g->size_limit_bytes / FORMAT_UNIT_BYTES / 64 * 64;
+    *units_end = u64_min(*units_limit, (smallest / FORMAT_UNIT_BYTES + 63) / 64 * 64);
+  }
+  if (*units_limit * FORMAT_UNIT_BYTES < NACRE_VOLUME_SIZE_MIN_BYTES || *units_limit > FORMAT_UNITS_MAX)
+    return err_set(NACRE_ERR_ARGUMENT, "a volume has 24 MiB at least and 64 PiB at most");
+  if (size < *units_end * FORMAT_UNIT_BYTES)
+    return store_resize(store, *units_end * FORMAT_UNIT_BYTES);
+  return NACRE_OK;
+}
+
+static enum nacre_err create_in(struct engine *e, const struct engine_geometry *g) {
+  uint64_t units_end;
+  ERR_TRY(first_sizes(e->store, g, &units_end, &e->units_limit));
+  ERR_TRY(alloc_start(&e->alloc, units_end, space_cluster_units(g->chunk_bytes)));
+  ERR_TRY(mark_groups(&e->alloc));
+  ERR_TRY(place_first_log(e));
+  ERR_TRY(tree_start(&e->tree, &e->alloc, &e->io, e->options.memory_bytes));
+  e->tree.generation = 1;
+  ERR_TRY(tree_make_root(&e->tree));
+  e->durable = (struct superblock){
+      .units_limit = e->units_limit, .chunk_bytes = g->chunk_bytes, .node_bytes = FORMAT_NODE_BYTES};
+  e->next_ino = 1;
+  e->header_sequence_min = g->header_sequence;
+  return commit_run(e, false);
+}
+
+enum nacre_err engine_create(struct store *store, const struct engine_keys *keys,
+                             const struct engine_geometry *geometry) {
+  struct workers *workers = NULL;
+  ERR_TRY(workers_new(0, &workers));
+  struct engine_options options = {.memory_bytes = 1u << 20};
+  struct engine *e = engine_new(store, keys, workers, &options);
+  enum nacre_err err = e == NULL ? err_set(NACRE_ERR_NO_MEMORY, "out of memory") : create_in(e, geometry);
+  if (e != NULL)
+    engine_free(e);
+  workers_free(workers);
+  return err;
+}
+
+/* ---- Opening ---- */
+
+static enum nacre_err check_fixed(struct engine *e, const struct superblock *sb) {
+  const uint64_t group_units = FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES;
+  bool used = true;
+  for (uint64_t i = 0; i < group_units && used; i++)
+    used = alloc_is_used(&e->alloc, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES + i) &&
+           alloc_is_used(&e->alloc, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES + i);
+  for (unsigned s = 0; s < FORMAT_LOG_SETS; s++) {
+    const struct superblock_extent *set = &sb->log.sets[s];
+    for (uint64_t i = 0; i < set->units && used; i++)
+      used = alloc_is_used(&e->alloc, set->unit + i);
+  }
+  if (!used || alloc_used_units(&e->alloc, sb->generation) != sb->used_units)
+    return err_set(NACRE_ERR_DAMAGED, "the map of free space contradicts the superblock");
+  return NACRE_OK;
+}
+
+static enum nacre_err load_commit(struct engine *e, const struct superblock *sb) {
+  uint64_t size;
+  ERR_TRY(store_size(e->store, &size));
+  if (size / FORMAT_UNIT_BYTES < sb->units_end)
+    return err_set(NACRE_ERR_DAMAGED, "the container is cut short: it has %llu bytes of %llu",
+                   (unsigned long long)size, (unsigned long long)(sb->units_end * FORMAT_UNIT_BYTES));
+  ERR_TRY(alloc_start(&e->alloc, sb->units_end, space_cluster_units(sb->chunk_bytes)));
+  ERR_TRY(spacelog_load(&e->io, &sb->log, sb->units_end, sb->generation, &e->alloc));
+  ERR_TRY(check_fixed(e, sb));
+  ERR_TRY(tree_start(&e->tree, &e->alloc, &e->io, (size_t)(e->options.memory_bytes / 3 * 2)));
+  ERR_TRY(tree_load_root(&e->tree, &sb->root, sb->root_level));
+  e->units_limit = sb->units_limit;
+  e->chunk_bytes = sb->chunk_bytes;
+  e->keep_units = u64_max(space_keep_units(sb->units_limit), (uint64_t)64 * e->alloc.cluster_units);
+  e->durable = *sb;
+  e->next_ino = sb->next_ino;
+  e->inodes = sb->inodes;
+  e->header_sequence_min = u64_max(sb->header_sequence_min, e->options.header_sequence);
+  e->header_changed = e->options.header_sequence > sb->header_sequence_min;
+  return NACRE_OK;
+}
+
+/* The newest commit, or, where storage lied about its sync or was tampered with, the one just before it: no space
+ * that one reaches has been used again. */
+static enum nacre_err load_newest(struct engine *e, const struct ring_found *ring) {
+  enum nacre_err err = load_commit(e, &ring->newest);
+  bool parent = ring->has_second &&
+                memcmp(ring->second.commit_id, ring->newest.parent_commit_id, sizeof ring->second.commit_id) == 0;
+  if (err != NACRE_ERR_DAMAGED || !parent)
+    return err;
+  engine_unload(e);
+  if (load_commit(e, &ring->second) != NACRE_OK)
+    return err_set(NACRE_ERR_DAMAGED, "neither the newest commit nor the one before it can be read");
+  e->fell_back = true;
+  return NACRE_OK;
+}
+
+static enum nacre_err check_header(const struct engine *e, const struct superblock *sb) {
+  if (e->options.header_sequence >= sb->header_sequence_min)
+    return NACRE_OK;
+  return err_set(NACRE_ERR_ROLLED_BACK,
+                 "the header is older than the volume's content (sequence %llu, at least %llu is due)",
+                 (unsigned long long)e->options.header_sequence, (unsigned long long)sb->header_sequence_min);
+}
+
+static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
+  if (e->fell_back)
+    ERR_TRY(ring_invalidate_above(&e->io, e->durable.generation, ring->highest));
+  ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(e->durable.generation)));
+  e->has_newest_slot = true;
+  return NACRE_OK;
+}
+
+static enum nacre_err open_in(struct engine *e) {
+  struct ring_found ring;
+  /* What is read below may be in the host's cache alone. It counts as durable, so it must be. */
+  if (!e->read_only)
+    ERR_TRY(store_sync(e->store));
+  ERR_TRY(ring_read(&e->io, &ring));
+  ERR_TRY(check_header(e, &ring.newest));
+  ERR_TRY(load_newest(e, &ring));
+  e->tree.generation = ring.highest + 1 + (e->fell_back ? LOST_GENERATIONS_MAX : 0);
+  if (e->durable.ro_compat & ~FORMAT_RO_COMPAT_KNOWN)
+    e->read_only = true;
+  if (ring.unreadable && !e->read_only) {
+    (void)engine_fail(e, err_set(NACRE_ERR_IO, "a superblock slot cannot be read"));
+    return NACRE_OK;
+  }
+  return e->read_only ? NACRE_OK : prepare_writing(e, &ring);
+}
+
+enum nacre_err engine_open(struct store *store, struct engine_keys *keys, struct workers *workers,
+                           const struct engine_options *options, struct engine **out) {
+  struct engine *e = engine_new(store, keys, workers, options);
+  if (e == NULL) {
+    engine_keys_free(keys);
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  }
+  *keys = (struct engine_keys){0};
+  enum nacre_err err = open_in(e);
+  if (err == NACRE_OK)
+    err = committer_start(e);
+  if (err != NACRE_OK) {
+    engine_close(e);
+    return err;
+  }
+  *out = e;
+  return NACRE_OK;
+}
+
+void engine_set_flush(struct engine *e, engine_flush_fn fn, void *arg) {
+  pthread_mutex_lock(&e->commit_lock);
+  while (e->committing)
+    pthread_cond_wait(&e->commit_changed, &e->commit_lock);
+  e->flush = fn;
+  e->flush_arg = arg;
+  pthread_mutex_unlock(&e->commit_lock);
+}
+
+/* ---- State ---- */
+
+enum nacre_err engine_fail(struct engine *e, enum nacre_err err) {
+  pthread_mutex_lock(&e->state_lock);
+  if (!e->failed) {
+    e->failed = true;
+    snprintf(e->failure, sizeof e->failure, "%s", err_message());
+  }
+  pthread_mutex_unlock(&e->state_lock);
+  return err;
+}
+
+enum nacre_err engine_check_writable(struct engine *e) {
+  pthread_mutex_lock(&e->state_lock);
+  enum nacre_err err = NACRE_OK;
+  if (e->failed)
+    err = err_set(NACRE_ERR_READ_ONLY, "the volume went read-only: %s", e->failure);
+  else if (e->read_only)
+    err = err_set(NACRE_ERR_READ_ONLY, "the volume is open read-only");
+  pthread_mutex_unlock(&e->state_lock);
+  return err;
+}
+
+uint32_t engine_chunk_bytes(const struct engine *e) {
+  return e->chunk_bytes;
+}
+
+static uint64_t free_units(struct engine *e, uint64_t units_end) {
+  uint64_t free = alloc_available(&e->alloc);
+  uint64_t besides = e->keep_units + space_dirty_units(e);
+  if (store_can_resize(e->store))
+    free += e->units_limit - units_end;
+  return free > besides ? free - besides : 0;
+}
+
+void engine_get_info(struct engine *e, struct engine_info *info) {
+  uint64_t units_end = alloc_units_end(&e->alloc);
+  pthread_mutex_lock(&e->state_lock);
+  *info = (struct engine_info){.generation = e->durable.generation,
+                               .units_end = units_end,
+                               .units_limit = e->units_limit,
+                               .inodes = e->inodes,
+                               .chunk_bytes = e->chunk_bytes,
+                               .read_only = e->read_only || e->failed,
+                               .failed = e->failed,
+                               .fell_back = e->fell_back};
+  memcpy(info->commit_id, e->durable.commit_id, sizeof info->commit_id);
+  memcpy(info->failure, e->failure, sizeof info->failure);
+  pthread_mutex_unlock(&e->state_lock);
+  info->used_units = alloc_used_units(&e->alloc, 0);
+  info->free_units = free_units(e, units_end);
+  info->dirty_bytes = e->tree.dirty_nodes * FORMAT_NODE_BYTES;
+  pthread_rwlock_rdlock(&e->tree.lock);
+  info->memory_bytes = e->tree.cache.bytes + info->dirty_bytes;
+  pthread_rwlock_unlock(&e->tree.lock);
+}

@@ -1,0 +1,87 @@
+/* The superblock ring. On the storage a slot is nonce (24), tag (32), ciphertext: random bytes to who has no key. */
+#include "base/env.h"
+#include "base/err.h"
+#include "base/secmem.h"
+#include "tree/core.h"
+
+#define SLOT_TAG AEAD_NONCE_BYTES
+#define SLOT_CIPHER (AEAD_NONCE_BYTES + AEAD_TAG_BYTES)
+
+static struct ptr slot_ptr(uint64_t index, uint32_t epoch) {
+  return (struct ptr){
+      .unit = superblock_offset(index) / FORMAT_UNIT_BYTES, .len_bytes = SUPERBLOCK_PLAIN_BYTES, .epoch = epoch};
+}
+
+/* Try the key of each epoch: which one sealed it is not written anywhere. */
+static enum nacre_err slot_open(struct block_io *io, uint64_t index, const uint8_t raw[FORMAT_SUPERBLOCK_BYTES],
+                                struct superblock *sb) {
+  uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
+  enum nacre_err err = NACRE_ERR_DAMAGED;
+  for (unsigned i = 0; i < FORMAT_EPOCHS && err != NACRE_OK; i++) {
+    if (io->keys.epochs[i].epoch == 0)
+      continue;
+    struct ptr p = slot_ptr(index, io->keys.epochs[i].epoch);
+    memcpy(p.nonce, raw, sizeof p.nonce);
+    memcpy(p.tag, raw + SLOT_TAG, sizeof p.tag);
+    err = block_open(io, FORMAT_KIND_SUPERBLOCK, 0, &p, raw + SLOT_CIPHER, plain);
+  }
+  if (err == NACRE_OK)
+    err = superblock_decode(plain, sb);
+  if (err == NACRE_OK && sb->generation % FORMAT_RING_SLOTS != index)
+    err = err_set(NACRE_ERR_DAMAGED, "a superblock is in another one's slot");
+  secmem_wipe(plain, sizeof plain);
+  return err;
+}
+
+static void keep_newest_two(struct ring_found *out, const struct superblock *sb) {
+  if (sb->generation > out->highest)
+    out->highest = sb->generation;
+  if (!out->has_newest || sb->generation > out->newest.generation) {
+    out->second = out->newest;
+    out->has_second = out->has_newest;
+    out->newest = *sb;
+    out->has_newest = true;
+  } else if (!out->has_second || sb->generation > out->second.generation) {
+    out->second = *sb;
+    out->has_second = true;
+  }
+}
+
+enum nacre_err ring_read(struct block_io *io, struct ring_found *out) {
+  *out = (struct ring_found){0};
+  for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
+    uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
+    struct superblock sb;
+    enum nacre_err err = store_read(io->store, raw, sizeof raw, superblock_offset(i));
+    if (err != NACRE_OK) {
+      out->unreadable = true;
+      continue;
+    }
+    err = slot_open(io, i, raw, &sb);
+    if (err == NACRE_OK)
+      keep_newest_two(out, &sb);
+    else if (err == NACRE_ERR_UNSUPPORTED)
+      return err;
+  }
+  if (!out->has_newest)
+    return err_set(NACRE_ERR_DAMAGED, "no superblock authenticates");
+  return NACRE_OK;
+}
+
+enum nacre_err ring_write(struct block_io *io, const struct superblock *sb, uint8_t raw[FORMAT_SUPERBLOCK_BYTES]) {
+  struct ptr p = slot_ptr(sb->generation % FORMAT_RING_SLOTS, 0);
+  superblock_encode(sb, raw + SLOT_CIPHER);
+  ERR_TRY(block_seal(io, FORMAT_KIND_SUPERBLOCK, 0, &p, raw + SLOT_CIPHER, raw + SLOT_CIPHER));
+  memcpy(raw, p.nonce, sizeof p.nonce);
+  memcpy(raw + SLOT_TAG, p.tag, sizeof p.tag);
+  return store_write(io->store, raw, FORMAT_SUPERBLOCK_BYTES, superblock_offset(sb->generation));
+}
+
+enum nacre_err ring_invalidate_above(struct block_io *io, uint64_t newest, uint64_t highest) {
+  for (uint64_t g = newest + 1; g <= highest && g <= newest + FORMAT_RING_SLOTS - 1; g++) {
+    uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
+    env_random(raw, sizeof raw);
+    ERR_TRY(store_write(io->store, raw, sizeof raw, superblock_offset(g)));
+  }
+  return store_sync(io->store);
+}

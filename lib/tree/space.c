@@ -1,0 +1,172 @@
+/* Room before it is promised: reservations, the reserve, growing the container. */
+#include "base/err.h"
+#include "tree/core.h"
+
+#define GROW_UNITS_MIN 256u   /* 1 MiB */
+#define GROW_UNITS_MAX 16384u /* 64 MiB */
+#define KEEP_UNITS_MIN 512u   /* 2 MiB */
+#define KEEP_UNITS_MAX 8192u  /* 32 MiB */
+#define KEEP_CLUSTERS_MIN 64u
+/* Pending space is free after two commits; a third takes up what the first two changed. */
+#define RELIEF_COMMITS 3u
+
+uint32_t space_cluster_units(uint32_t chunk_bytes) {
+  uint32_t chunk_units = chunk_bytes / FORMAT_UNIT_BYTES;
+  return chunk_units > FORMAT_NODE_UNITS ? chunk_units : FORMAT_NODE_UNITS;
+}
+
+uint64_t space_keep_units(uint64_t units_limit) {
+  return u64_min(u64_max(units_limit / 128, KEEP_UNITS_MIN), KEEP_UNITS_MAX);
+}
+
+uint64_t space_dirty_units(struct engine *e) {
+  return e->tree.dirty_nodes * e->alloc.cluster_units;
+}
+
+/* A record's leaf and the leaf that a split adds; branches are few beside leaves, and the reserve has room for them.
+ */
+uint64_t engine_metadata_units(struct engine *e, uint32_t records) {
+  return (uint64_t)records * 2 * e->alloc.cluster_units;
+}
+
+/* ---- Growing ---- */
+
+/* New log sets, when the checkpoint of the longer container no longer fits the ones there are. They are the first
+ * units of the new area. */
+static uint64_t fresh_log_units(struct engine *e, uint64_t units_end, struct superblock_log *log) {
+  pthread_mutex_lock(&e->state_lock);
+  uint64_t have = e->has_fresh_log ? e->fresh_log.checkpoint_units : e->durable.log.checkpoint_units;
+  pthread_mutex_unlock(&e->state_lock);
+  if (spacelog_checkpoint_units(units_end) <= have)
+    return 0;
+  *log =
+      (struct superblock_log){.checkpoint_units = spacelog_checkpoint_units(u64_min(units_end * 4, e->units_limit))};
+  uint64_t set = u64_ceil_div(spacelog_set_units(log->checkpoint_units), 64) * 64;
+  for (unsigned i = 0; i < FORMAT_LOG_SETS; i++)
+    log->sets[i] = (struct superblock_extent){.unit = alloc_units_end(&e->alloc) + i * set, .units = set};
+  return FORMAT_LOG_SETS * set;
+}
+
+static enum nacre_err install_fresh_log(struct engine *e, const struct superblock_log *log) {
+  enum nacre_err err = NACRE_OK;
+  pthread_mutex_lock(&e->state_lock);
+  if (e->has_fresh_log)
+    err = alloc_give(&e->alloc, e->fresh_log.sets[0].unit, FORMAT_LOG_SETS * e->fresh_log.sets[0].units, true);
+  e->fresh_log = *log;
+  e->has_fresh_log = true;
+  e->dirty = true;
+  pthread_mutex_unlock(&e->state_lock);
+  return err;
+}
+
+static enum nacre_err grow_locked(struct engine *e, uint64_t units) {
+  uint64_t end = alloc_units_end(&e->alloc), limit = e->units_limit;
+  if (end >= limit || !store_can_resize(e->store))
+    return err_set(NACRE_ERR_NO_SPACE, "the volume is full");
+  uint64_t step = u64_min(u64_max(end / 32, GROW_UNITS_MIN), GROW_UNITS_MAX);
+  uint64_t new_end = u64_min((end + u64_max(step, units) + 63) / 64 * 64, limit);
+  struct superblock_log log;
+  uint64_t taken = fresh_log_units(e, new_end, &log);
+  if (taken > 0)
+    new_end = u64_min(new_end + taken, limit);
+  if (taken > new_end - end)
+    return err_set(NACRE_ERR_NO_SPACE, "the volume is full");
+  uint64_t size;
+  ERR_TRY(store_size(e->store, &size));
+  if (size < new_end * FORMAT_UNIT_BYTES)
+    ERR_TRY(store_resize(e->store, new_end * FORMAT_UNIT_BYTES));
+  ERR_TRY(alloc_grow(&e->alloc, new_end, taken));
+  return taken > 0 ? install_fresh_log(e, &log) : NACRE_OK;
+}
+
+/* Inside the gate, so that a freeze sees the new area and its log sets together or not at all. */
+enum nacre_err space_grow(struct engine *e, uint64_t units) {
+  gate_enter(&e->gate);
+  pthread_mutex_lock(&e->grow_lock);
+  enum nacre_err err = grow_locked(e, units);
+  pthread_mutex_unlock(&e->grow_lock);
+  gate_leave(&e->gate);
+  return err;
+}
+
+/* ---- Reserving ---- */
+
+enum nacre_err space_take(struct engine *e, uint64_t units, uint64_t keep) {
+  for (unsigned commits = 0;;) {
+    uint64_t besides = keep + space_dirty_units(e);
+    if (alloc_reserve(&e->alloc, units, besides))
+      return NACRE_OK;
+    enum nacre_err err = space_grow(e, units);
+    if (err == NACRE_OK)
+      continue;
+    if (err != NACRE_ERR_NO_SPACE)
+      return err;
+    if (commits++ == RELIEF_COMMITS)
+      return err_set(NACRE_ERR_NO_SPACE, "the volume is full");
+    ERR_TRY(engine_commit(e));
+  }
+}
+
+/* Dirty nodes are memory too: past their share, commit before making more. */
+static enum nacre_err relieve_memory(struct engine *e) {
+  uint64_t dirty_bytes = e->tree.dirty_nodes * (FORMAT_NODE_BYTES + FORMAT_NODE_BYTES / 4);
+  return dirty_bytes > e->options.memory_bytes / 3 ? engine_commit(e) : NACRE_OK;
+}
+
+enum nacre_err space_reserve(struct engine *e, uint64_t units) {
+  ERR_TRY(engine_check_writable(e));
+  ERR_TRY(relieve_memory(e));
+  return space_take(e, units, e->keep_units);
+}
+
+void space_release(struct engine *e, uint64_t units) {
+  alloc_release(&e->alloc, units);
+}
+
+/* ---- Transactions ---- */
+
+enum nacre_err txn_begin(struct engine *e, enum txn_class class, uint32_t records, struct txn *txn) {
+  *txn = (struct txn){.engine = e, .class = class};
+  ERR_TRY(engine_check_writable(e));
+  if (class != TXN_FLUSH) {
+    ERR_TRY(relieve_memory(e));
+    uint64_t units = engine_metadata_units(e, records);
+    ERR_TRY(space_take(e, units, class == TXN_NORMAL ? e->keep_units : e->keep_units / 4));
+    txn->reserved_units = units;
+  }
+  gate_enter(&e->gate);
+  txn->generation = e->tree.generation;
+  enum nacre_err err = engine_check_writable(e);
+  if (err != NACRE_OK)
+    txn_end(txn);
+  return err;
+}
+
+void txn_end(struct txn *txn) {
+  if (txn->reserved_units > 0)
+    alloc_release(&txn->engine->alloc, txn->reserved_units);
+  gate_leave(&txn->engine->gate);
+}
+
+enum nacre_err txn_abort(struct txn *txn, enum nacre_err err) {
+  return engine_fail(txn->engine, err);
+}
+
+enum nacre_err engine_new_ino(struct txn *txn, uint64_t *ino) {
+  struct engine *e = txn->engine;
+  pthread_mutex_lock(&e->state_lock);
+  enum nacre_err err = NACRE_OK;
+  if (e->next_ino > FORMAT_INO_MAX)
+    err = err_set(NACRE_ERR_NO_SPACE, "the volume has used up its inode numbers");
+  else
+    *ino = e->next_ino++;
+  pthread_mutex_unlock(&e->state_lock);
+  return err;
+}
+
+void engine_count_inodes(struct txn *txn, int64_t delta) {
+  struct engine *e = txn->engine;
+  pthread_mutex_lock(&e->state_lock);
+  e->inodes += (uint64_t)delta;
+  pthread_mutex_unlock(&e->state_lock);
+}
