@@ -80,7 +80,7 @@ build_into() {
     cat "$folder/build.log" >&2
     die "the build in $folder failed"
   }
-  grep -v -e '^ninja: ' "$folder/build.log" || :
+  ! grep -q 'warning:' "$folder/build.log" || cat "$folder/build.log"
 }
 
 # Print why no FUSE filesystem can be mounted here; nothing where one can.

@@ -31,15 +31,14 @@ compile() {
   mkdir -p "$folder"
   log=$folder/check.log
   status=0
-  {
-    if [ -f "$folder/build.ninja" ]; then
-      meson configure "$folder" -Dwerror=true "$@"
-    else
-      meson setup "$folder" -Dwerror=true "$@"
-    fi
+  verb=setup
+  [ ! -f "$folder/build.ninja" ] || verb=configure
+  if meson $verb "$folder" -Dwerror=true "$@" >"$log" 2>&1; then
     # shellcheck disable=SC2086 # a list
-    ninja -C "$folder" -k 0 $targets
-  } >"$log" 2>&1 || status=1
+    ninja -C "$folder" --quiet -k 0 $targets >"$log" 2>&1 || status=1
+  else
+    status=1
+  fi
   verdict "$folder builds without a warning" "$log" "$status"
 }
 
