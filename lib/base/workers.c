@@ -2,7 +2,6 @@
 
 #include "base/err.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -138,7 +137,6 @@ void workers_free(struct workers *w) {
   if (w == NULL)
     return;
   pthread_mutex_lock(&w->lock);
-  assert(w->batches == NULL);
   w->stop = true;
   pthread_cond_broadcast(&w->wake);
   pthread_mutex_unlock(&w->lock);
