@@ -1,0 +1,305 @@
+#include "command.h"
+
+#include <string.h>
+#include <time.h>
+
+#include <json-c/json.h>
+
+#include "escape.h"
+#include "interrupt.h"
+#include "kdf_options.h"
+#include "options.h"
+#include "report.h"
+#include "slots.h"
+#include "volume.h"
+
+struct key_options {
+  int slot; /* -1: not given */
+  const char *name;
+  bool force;
+  struct volume_options volume;
+  struct credential_source fresh;
+  struct kdf_options kdf;
+};
+#define KEY_OPTIONS_NONE                                                                                             \
+  { .slot = -1, .volume = VOLUME_OPTIONS_NONE, .fresh = CREDENTIAL_SOURCE_NONE }
+
+static const struct option_spec name_specs[] = {
+    {"name", 0, OPTION_TEXT, offsetof(struct key_options, name), "TEXT", "what the new slot is called in key list"},
+    {0}};
+
+static const struct option_spec slot_specs[] = {{"slot", 0, OPTION_NUMBER, offsetof(struct key_options, slot), "N",
+                                                 "the slot; without it, the one that the credential opens"},
+                                                {0}};
+
+static const struct option_spec remove_specs[] = {{"slot", 0, OPTION_NUMBER, offsetof(struct key_options, slot), "N",
+                                                   "the slot; without it, the one that the credential opens"},
+                                                  {"force", 0, OPTION_FLAG, offsetof(struct key_options, force), NULL,
+                                                   "remove even the last one: nobody opens the volume after that"},
+                                                  {0}};
+
+static int parse(const struct command *self, const struct option_group *groups, int *argc, char ***argv, int *code) {
+  const enum options_result parsed = options_parse(self, groups, 1, 1, argc, argv);
+  *code = parsed == OPTIONS_WRONG ? EXIT_USAGE : EXIT_DONE;
+  return parsed == OPTIONS_RUN;
+}
+
+static int open_for_keys(const char *path, const struct key_options *o, bool read_only, nacre_volume **vol) {
+  const struct volume_request request = {.path = path, .options = &o->volume, .read_only = read_only};
+  return volume_open(&request, vol);
+}
+
+/* A new credential on a terminal without any option: a passphrase. */
+static int read_new(const char *path, const struct key_options *o, struct nacre_kdf_cost *cost,
+                    struct secret *recovery, nacre_credential **cred) {
+  const struct credential_policy policy = {.volume = path, .kdf = *cost, .weak_ok = o->kdf.weak_ok};
+  return credential_read_new(&o->fresh, &policy, recovery, cred);
+}
+
+static void print_slot(const char *path, const char *done, uint32_t index, const struct secret *recovery) {
+  if (report_is_json()) {
+    struct json_object *report = json_object_new_object();
+    report_json_add(report, "slot", json_object_new_int64(index));
+    report_json_add(report, "recovery_key", recovery->bytes != NULL ? json_object_new_string(recovery->bytes) : NULL);
+    report_print_json(report);
+    return;
+  }
+  if (recovery->bytes != NULL)
+    (void)printf("%s\n", recovery->bytes);
+  report_note(path, "slot %u %s", (unsigned)index, done);
+}
+
+/* ---- key add ------------------------------------------------------------------------------------ */
+
+static int key_add(const struct command *self, int argc, char **argv) {
+  struct key_options o = KEY_OPTIONS_NONE;
+  const struct option_group groups[] = {{"Options", name_specs, &o},
+                                        {"New credential", credential_new_specs, &o.fresh},
+                                        {"Its cost for whoever guesses", kdf_specs, &o.kdf},
+                                        VOLUME_GROUPS(&o.volume),
+                                        {0}};
+  int code;
+  if (!parse(self, groups, &argc, &argv, &code))
+    return code;
+  struct nacre_kdf_cost cost;
+  code = kdf_options_cost(&o.kdf, &cost);
+  nacre_volume *vol = NULL;
+  if (code == EXIT_DONE)
+    code = open_for_keys(argv[0], &o, false, &vol);
+  if (code != EXIT_DONE)
+    return code;
+  struct secret recovery = {0};
+  nacre_credential *cred = NULL;
+  uint32_t index = 0;
+  code = read_new(argv[0], &o, &cost, &recovery, &cred);
+  if (code == EXIT_DONE) {
+    const enum nacre_err err = nacre_slot_add(vol, cred, &cost, o.name, &index);
+    if (err != NACRE_OK)
+      code = report_library(argv[0], err);
+  }
+  nacre_credential_free(cred);
+  code = volume_close(argv[0], vol, code);
+  if (code == EXIT_DONE)
+    print_slot(argv[0], "added", index, &recovery);
+  secret_free(&recovery);
+  return code;
+}
+
+/* ---- key remove --------------------------------------------------------------------------------- */
+
+static int own_slot(const char *path, nacre_volume *vol, int wanted, uint32_t *index) {
+  struct nacre_volume_info info = {.struct_size = sizeof info};
+  if (wanted >= 0) {
+    *index = (uint32_t)wanted;
+    return EXIT_DONE;
+  }
+  const enum nacre_err err = nacre_volume_get_info(vol, &info);
+  if (err != NACRE_OK)
+    return report_library(path, err);
+  *index = info.slot;
+  return EXIT_DONE;
+}
+
+static int key_remove(const struct command *self, int argc, char **argv) {
+  struct key_options o = KEY_OPTIONS_NONE;
+  const struct option_group groups[] = {{"Options", remove_specs, &o}, VOLUME_GROUPS(&o.volume), {0}};
+  int code;
+  if (!parse(self, groups, &argc, &argv, &code))
+    return code;
+  nacre_volume *vol = NULL;
+  code = open_for_keys(argv[0], &o, false, &vol);
+  if (code != EXIT_DONE)
+    return code;
+  uint32_t index = 0;
+  code = own_slot(argv[0], vol, o.slot, &index);
+  if (code == EXIT_DONE) {
+    const enum nacre_err err = nacre_slot_remove(vol, index, o.force);
+    if (err == NACRE_ERR_WEAK)
+      code = report_error(EXIT_OTHER, argv[0], "that is the last credential; add another first, or give --force");
+    else if (err != NACRE_OK)
+      code = report_library(argv[0], err);
+  }
+  code = volume_close(argv[0], vol, code);
+  const struct secret none = {0};
+  if (code != EXIT_DONE)
+    return code;
+  print_slot(argv[0], "removed", index, &none);
+  report_note(argv[0], "older copies of the container still open with it");
+  return code;
+}
+
+/* ---- key change --------------------------------------------------------------------------------- */
+
+static int key_change(const struct command *self, int argc, char **argv) {
+  struct key_options o = KEY_OPTIONS_NONE;
+  const struct option_group groups[] = {{"Options", slot_specs, &o},
+                                        {"New credential", credential_new_specs, &o.fresh},
+                                        {"Its cost for whoever guesses", kdf_specs, &o.kdf},
+                                        VOLUME_GROUPS(&o.volume),
+                                        {0}};
+  int code;
+  if (!parse(self, groups, &argc, &argv, &code))
+    return code;
+  struct nacre_kdf_cost cost;
+  code = kdf_options_cost(&o.kdf, &cost);
+  nacre_volume *vol = NULL;
+  if (code == EXIT_DONE)
+    code = open_for_keys(argv[0], &o, false, &vol);
+  if (code != EXIT_DONE)
+    return code;
+  struct secret recovery = {0};
+  nacre_credential *cred = NULL;
+  uint32_t index = 0;
+  code = own_slot(argv[0], vol, o.slot, &index);
+  if (code == EXIT_DONE)
+    code = read_new(argv[0], &o, &cost, &recovery, &cred);
+  if (code == EXIT_DONE) {
+    const enum nacre_err err = nacre_slot_change(vol, index, cred, &cost);
+    if (err != NACRE_OK)
+      code = report_library(argv[0], err);
+  }
+  nacre_credential_free(cred);
+  code = volume_close(argv[0], vol, code);
+  if (code == EXIT_DONE)
+    print_slot(argv[0], "changed", index, &recovery);
+  secret_free(&recovery);
+  return code;
+}
+
+/* ---- key list ------------------------------------------------------------------------------------ */
+
+static void date_text(int64_t seconds, char *text, size_t size) {
+  const time_t when = (time_t)seconds;
+  struct tm tm;
+  if (localtime_r(&when, &tm) == NULL || strftime(text, size, "%Y-%m-%d %H:%M", &tm) == 0)
+    (void)snprintf(text, size, "-");
+}
+
+static void list_json(const struct nacre_slot_info *slots, size_t count) {
+  struct json_object *array = json_object_new_array();
+  for (size_t i = 0; i < count; i++) {
+    struct json_object *slot = slot_json((int)slots[i].index, slots[i].kind, &slots[i].kdf);
+    report_json_add(slot, "name", slots[i].name[0] != '\0' ? report_json_text(slots[i].name) : NULL);
+    report_json_add(slot, "created_s", json_object_new_int64(slots[i].created_s));
+    (void)json_object_array_add(array, slot);
+  }
+  struct json_object *report = json_object_new_object();
+  report_json_add(report, "slots", array);
+  report_print_json(report);
+}
+
+static void list_text(const struct nacre_slot_info *slots, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    char text[SLOT_TEXT_BYTES], date[32];
+    date_text(slots[i].created_s, date, sizeof date);
+    (void)printf("%-3u %s  %s", (unsigned)slots[i].index, date, slot_text(slots[i].kind, &slots[i].kdf, text));
+    if (slots[i].name[0] != '\0') {
+      (void)printf("  ");
+      escape_print(stdout, slots[i].name);
+    }
+    (void)printf("\n");
+  }
+}
+
+static int key_list(const struct command *self, int argc, char **argv) {
+  struct key_options o = KEY_OPTIONS_NONE;
+  const struct option_group groups[] = {VOLUME_GROUPS(&o.volume), {0}};
+  int code;
+  if (!parse(self, groups, &argc, &argv, &code))
+    return code;
+  nacre_volume *vol = NULL;
+  code = open_for_keys(argv[0], &o, true, &vol);
+  if (code != EXIT_DONE)
+    return code;
+  struct nacre_slot_info slots[NACRE_SLOTS_MAX];
+  for (size_t i = 0; i < NACRE_SLOTS_MAX; i++)
+    slots[i] = (struct nacre_slot_info){.struct_size = sizeof slots[i]};
+  size_t count = NACRE_SLOTS_MAX;
+  const enum nacre_err err = nacre_slot_list(vol, slots, &count);
+  if (err != NACRE_OK)
+    code = report_library(argv[0], err);
+  else if (report_is_json())
+    list_json(slots, count);
+  else
+    list_text(slots, count);
+  return volume_close(argv[0], vol, code);
+}
+
+/* ---- key test ------------------------------------------------------------------------------------- */
+
+static int key_test(const struct command *self, int argc, char **argv) {
+  struct key_options o = KEY_OPTIONS_NONE;
+  const struct option_group groups[] = {VOLUME_GROUPS(&o.volume), {0}};
+  int code;
+  if (!parse(self, groups, &argc, &argv, &code))
+    return code;
+  secret_harden_process();
+  struct nacre_public_info info;
+  code = volume_check(argv[0], true, &info);
+  if (code != EXIT_DONE)
+    return code;
+  struct credential_wanted wanted = {.volume = argv[0], .source = &o.volume.credential};
+  nacre_credential *cred = NULL;
+  code = credential_read(&wanted, &cred);
+  if (code != EXIT_DONE)
+    return code;
+  const struct nacre_target target = volume_target(argv[0]);
+  uint32_t index = 0;
+  const enum nacre_err err = nacre_slot_test(&target, cred, o.volume.kdf_memory_max_bytes, &index);
+  const char *kind = slot_kind_name(nacre_credential_kind(cred));
+  nacre_credential_free(cred);
+  if (err != NACRE_OK)
+    return report_library(argv[0], err);
+  if (report_is_json()) {
+    struct json_object *report = json_object_new_object();
+    report_json_add(report, "slot", json_object_new_int64(index));
+    report_json_add(report, "kind", json_object_new_string(kind));
+    report_print_json(report);
+  } else {
+    (void)printf("slot %u (%s)\n", (unsigned)index, kind);
+  }
+  return EXIT_DONE;
+}
+
+static const struct command key_commands[] = {
+    {"key add", "VOLUME", "Add a credential, beside those that the volume has", key_add},
+    {"key remove", "VOLUME", "Remove a credential", key_remove},
+    {"key change", "VOLUME", "Replace a credential by another, in the same slot", key_change},
+    {"key list", "VOLUME", "List the credentials with their names and dates", key_list},
+    {"key test", "VOLUME", "Say which slot a credential opens; the volume may be in use", key_test},
+};
+
+int cmd_key(const struct command *self, int argc, char **argv) {
+  const size_t count = sizeof key_commands / sizeof key_commands[0];
+  const char *verb = argc > 1 ? argv[1] : "";
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(verb, key_commands[i].name + strlen("key ")) == 0)
+      return key_commands[i].run(&key_commands[i], argc - 1, argv + 1);
+  if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
+    (void)printf("usage: nacre key COMMAND [options] VOLUME\n%s.\n\n", self->summary);
+    for (size_t i = 0; i < count; i++)
+      (void)printf("  %-12s  %s\n", key_commands[i].name, key_commands[i].summary);
+    return EXIT_DONE;
+  }
+  return report_error(EXIT_USAGE, "key", "say add, remove, change, list or test; see nacre key --help");
+}

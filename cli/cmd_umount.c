@@ -1,0 +1,142 @@
+#include "command.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "busy.h"
+#include "mountpoints.h"
+#include "mounts.h"
+#include "options.h"
+#include "report.h"
+#include "volume.h"
+
+#define MESSAGE_BYTES 256
+/* How long a process that can't be asked may take for its last commit before this gives up waiting. */
+#define LAST_COMMIT_WAIT_S 60
+
+struct umount_options {
+  bool all, lazy;
+};
+
+static const struct option_spec umount_specs[] = {
+    {"all", 'a', OPTION_FLAG, offsetof(struct umount_options, all), NULL, "every volume that you have mounted"},
+    {"lazy", 'l', OPTION_FLAG, offsetof(struct umount_options, lazy), NULL,
+     "also where it is busy: what is open there fails from then on"},
+    {0}};
+
+static int report_busy(const char *name, const char *dir) {
+  char *who = busy_processes(dir);
+  int code;
+  if (who != NULL)
+    code = report_error(EXIT_IN_USE, name, "in use by %s; end that, or give --lazy", who);
+  else
+    code = report_error(EXIT_IN_USE, name,
+                        "something in it is open, by a process that you can't see; end that, or "
+                        "give --lazy");
+  free(who);
+  return code;
+}
+
+/* Through its process, which says when all is on disk and the container free. */
+static int umount_running(const char *name, const struct control_mount *mount, bool lazy) {
+  char message[MESSAGE_BYTES] = "";
+  const enum nacre_err err = control_call(mount, lazy ? "umount lazy" : "umount", message, sizeof message);
+  if (err == NACRE_ERR_IN_USE)
+    return report_busy(name, mount->dir);
+  /* Not found: it has ended meanwhile; what it left behind is taken away by the caller. */
+  if (err == NACRE_OK || err == NACRE_ERR_NOT_FOUND)
+    return EXIT_DONE;
+  return report_error(report_exit_code(err), name, "%s", message[0] != '\0' ? message : nacre_strerror(err));
+}
+
+/* A process that doesn't answer commits after the kernel has taken the mount away: wait until it lets go. */
+static int wait_free(const char *name, const char *container) {
+  const struct timespec pause = {0, 50000000};
+  for (int tries = 0; tries < LAST_COMMIT_WAIT_S * 20; tries++) {
+    const struct nacre_target target = volume_target(container);
+    struct nacre_public_info info = {.struct_size = sizeof info};
+    if (nacre_probe(&target, &info) != NACRE_OK || !info.in_use)
+      return EXIT_DONE;
+    (void)nanosleep(&pause, NULL);
+  }
+  return report_error(EXIT_IN_USE, name, "unmounted, but its process still holds %s; wait before you take it away",
+                      container);
+}
+
+/* No process answers for it: another user's, one that hangs, or one that has died. */
+static int umount_by_kernel(const char *name, const struct mountpoint *at, bool lazy) {
+  const bool dead = mountpoint_is_dead(at->dir);
+  const int error = mountpoint_detach(at->dir, lazy || dead);
+  if (error == EBUSY)
+    return report_busy(name, at->dir);
+  if (error == EPERM || error == EACCES)
+    return report_error(EXIT_NOT_PERMITTED, name, "another user mounted it; ask them, or root");
+  if (error != 0)
+    return report_errno(name, "cannot unmount", error);
+  if (dead)
+    report_note(name, "took away a mount whose process had died; what was not yet committed is lost");
+  return dead ? EXIT_DONE : wait_free(name, at->source);
+}
+
+static int umount_one(const char *name, bool lazy) {
+  struct mounts mounts;
+  int code = mounts_load(&mounts);
+  if (code == EXIT_DONE) {
+    const struct control_mount *mount = mounts_find(&mounts, name);
+    if (mount != NULL)
+      code = umount_running(name, mount, lazy);
+  }
+  mounts_free(&mounts);
+  if (code != EXIT_DONE)
+    return code;
+  char *path = mountpoint_resolve(name);
+  struct mountpoint at;
+  if (path == NULL)
+    return EXIT_DONE;
+  /* Also after the process has said it is done: it may have died on the way. */
+  if (mountpoint_find(path, &at)) {
+    code = umount_by_kernel(name, &at, lazy);
+    mountpoint_free(&at);
+  }
+  free(path);
+  return code;
+}
+
+/* Try each, and return the first failure's code. */
+static int umount_all(bool lazy) {
+  struct mounts mounts;
+  int code = mounts_load(&mounts);
+  for (size_t i = mounts.count; i > 0; i--) {
+    const struct control_mount *mount = &mounts.list[i - 1];
+    if (mount->uid != geteuid() && geteuid() != 0)
+      continue;
+    const int one = umount_running(mount->dir, mount, lazy);
+    if (code == EXIT_DONE)
+      code = one;
+  }
+  mounts_free(&mounts);
+  return code;
+}
+
+int cmd_umount(const struct command *self, int argc, char **argv) {
+  struct umount_options o = {0};
+  const struct option_group groups[] = {{"Options", umount_specs, &o}, {0}};
+  const enum options_result parsed = options_parse(self, groups, 0, -1, &argc, &argv);
+  if (parsed != OPTIONS_RUN)
+    return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
+  if (o.all == (argc > 0))
+    return report_error(EXIT_USAGE, self->name, "give folders or volumes, or --all");
+  if (o.all)
+    return umount_all(o.lazy);
+  int code = EXIT_DONE;
+  for (int i = 0; i < argc; i++) {
+    const int one = umount_one(argv[i], o.lazy);
+    if (code == EXIT_DONE)
+      code = one;
+  }
+  return code;
+}

@@ -1,0 +1,226 @@
+#include "mounting.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "interrupt.h"
+#include "mountpoints.h"
+#include "report.h"
+#include "size.h"
+
+#define WHY_BYTES 256
+
+/* ---- Options ----------------------------------------------------------------------------------- */
+
+static bool starts_with(const char *text, const char *prefix) {
+  return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Words of fstab(5) that are for mount(8), systemd and the like. */
+static bool is_for_others(const char *word) {
+  static const char *const words[] = {"auto",   "noauto",  "user",     "nouser", "users", "group",
+                                      "nofail", "_netdev", "defaults", "exec",   "async", "loud",
+                                      "silent", "quiet",   "owner",    "noowner"};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    if (strcmp(word, words[i]) == 0)
+      return true;
+  return starts_with(word, "x-") || starts_with(word, "X-") || starts_with(word, "comment=");
+}
+
+/* An option that is this program's and not the mount's: 1 taken, 0 not one of them, -1 makes no sense. */
+static int take_own(struct mounting *mounting, const char *word) {
+  struct credential_source *source = &mounting->open.credential;
+  uint64_t seconds;
+  const char *value = strchr(word, '=');
+  value = value != NULL ? value + 1 : "";
+  if (starts_with(word, "passfile=")) {
+    source->passfile = value;
+  } else if (starts_with(word, "key-file=")) {
+    source->key_file = value;
+  } else if (starts_with(word, "extpass=")) {
+    source->extpass = value;
+  } else if (starts_with(word, "idle=")) {
+    if (!duration_parse(value, &seconds) || seconds > UINT32_MAX)
+      return -1;
+    mounting->mount.idle_s = (unsigned)seconds;
+  } else if (starts_with(word, "memory=")) {
+    if (!size_parse(value, &mounting->open.memory_bytes))
+      return -1;
+  } else if (strcmp(word, "foreground") == 0) {
+    mounting->foreground = true;
+  } else {
+    return 0;
+  }
+  return 1;
+}
+
+int mounting_take_options(struct mounting *mounting, char *text, bool fstab) {
+  char *save = NULL;
+  for (char *word = strtok_r(text, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
+    char why[WHY_BYTES] = "";
+    const int own = take_own(mounting, word);
+    if (own < 0)
+      return report_error(EXIT_USAGE, mounting->volume, "mount option '%s' makes no sense", word);
+    if (own > 0 || (fstab && is_for_others(word)))
+      continue;
+    if (mount_parse_option(&mounting->mount, word, why, sizeof why) != 0)
+      return report_error(EXIT_USAGE, mounting->volume, "%s; see nacre mount --help", why);
+  }
+  return EXIT_DONE;
+}
+
+/* ---- Before the volume is open --------------------------------------------------------------------- */
+
+static int check_mountpoint(const char *dir, const struct mount_options *options) {
+  char why[WHY_BYTES] = "";
+  enum nacre_err err = mount_check(dir, options, why, sizeof why);
+  if (err == NACRE_ERR_IN_USE && mountpoint_is_dead(dir)) {
+    const int error = mountpoint_detach(dir, true);
+    if (error == 0) {
+      report_note(dir, "took away a mount whose process had died");
+      err = mount_check(dir, options, why, sizeof why);
+    }
+  }
+  if (err == NACRE_OK)
+    return EXIT_DONE;
+  const int code = report_exit_code(err);
+  return report_error(code, dir, "%s", why[0] != '\0' ? why : nacre_strerror(err));
+}
+
+/* ---- Ready, or not ------------------------------------------------------------------------------------ */
+
+/* What the serving process has to know when the mount answers. */
+struct starting {
+  const struct mounting *mounting;
+  int pipe; /* where the process that waits gets the exit code; -1 in the foreground */
+  bool said;
+  int code;
+};
+
+static void tell(struct starting *starting, int code) {
+  if (starting->pipe < 0)
+    return;
+  const unsigned char byte = (unsigned char)code;
+  while (write(starting->pipe, &byte, 1) < 0 && errno == EINTR)
+    continue;
+  (void)close(starting->pipe);
+  starting->pipe = -1;
+}
+
+/* Leave the terminal and the folder that this was started in. */
+static void detach(void) {
+  (void)setsid();
+  if (chdir("/") != 0)
+    return;
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0)
+    return;
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    (void)dup2(null, fd);
+  if (null > STDERR_FILENO)
+    (void)close(null);
+}
+
+static void on_ready(void *arg, enum nacre_err err, const char *message) {
+  struct starting *starting = arg;
+  starting->said = true;
+  if (err != NACRE_OK) {
+    starting->code = report_error(report_exit_code(err), starting->mounting->volume, "cannot mount on %s: %s",
+                                  starting->mounting->dir, message != NULL ? message : nacre_strerror(err));
+    return;
+  }
+  if (starting->pipe < 0)
+    return;
+  report_use_syslog();
+  detach();
+  tell(starting, EXIT_DONE);
+}
+
+/* A volume from another machine, or one that root made: say how to use it. */
+static void note_owner(const struct mounting *mounting, nacre_volume *vol) {
+  struct nacre_attr attr = {.struct_size = sizeof attr};
+  if (mounting->mount.owner_me || nacre_stat(vol, "", &attr) != NACRE_OK || attr.uid == geteuid())
+    return;
+  report_note(mounting->volume,
+              "its root folder belongs to uid %u, not to you; -o owner=me shows everything as yours",
+              (unsigned)attr.uid);
+}
+
+static int serve(const struct mounting *mounting, int pipe) {
+  struct starting starting = {.mounting = mounting, .pipe = pipe};
+  const struct volume_request request = {
+      .path = mounting->volume, .options = &mounting->open, .read_only = mounting->mount.read_only, .threads = -1};
+  nacre_volume *vol = NULL;
+  int code = volume_open(&request, &vol);
+  if (code == EXIT_DONE) {
+    note_owner(mounting, vol);
+    interrupt_release(); /* from here on the mount takes the signals */
+    const enum nacre_err err = mount_run(vol, mounting->dir, &mounting->mount, on_ready, &starting);
+    if (err != NACRE_OK)
+      code = starting.code != EXIT_DONE ? starting.code : report_library(mounting->volume, err);
+    code = volume_close(mounting->volume, vol, code);
+  }
+  tell(&starting, code);
+  return code;
+}
+
+/* Wait for the serving process's word. Its errors it has printed itself. */
+static int wait_ready(int pipe, pid_t child) {
+  unsigned char code = EXIT_OTHER;
+  ssize_t got;
+  do
+    got = read(pipe, &code, 1);
+  while (got < 0 && errno == EINTR);
+  (void)close(pipe);
+  if (got == 1)
+    return code;
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+    continue;
+  if (WIFSIGNALED(status))
+    return report_error(EXIT_OTHER, NULL, "the mount's process was ended by signal %d", WTERMSIG(status));
+  return report_error(EXIT_OTHER, NULL, "the mount's process ended without a word");
+}
+
+/* The volume is opened in the process that serves it: the library's handles don't outlive a fork. Until it is ready
+ * that process keeps the terminal, for the passphrase. */
+static int serve_in_background(const struct mounting *mounting) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    return report_errno(mounting->volume, "cannot start", errno);
+  const pid_t child = fork();
+  if (child < 0)
+    return report_errno(mounting->volume, "cannot start", errno);
+  if (child == 0) {
+    (void)close(ends[0]);
+    const int code = serve(mounting, ends[1]);
+    (void)fflush(NULL);
+    _exit(code);
+  }
+  (void)close(ends[1]);
+  return wait_ready(ends[0], child);
+}
+
+int mounting_run(struct mounting *mounting) {
+  char *volume = realpath(mounting->volume, NULL);
+  char *dir = mountpoint_resolve(mounting->dir);
+  struct nacre_public_info info;
+  int code = volume_check(mounting->volume, mounting->mount.read_only, &info);
+  if (code == EXIT_DONE && (volume == NULL || dir == NULL))
+    code = report_errno(volume == NULL ? mounting->volume : mounting->dir, "cannot resolve the path", errno);
+  if (code == EXIT_DONE) {
+    mounting->volume = volume;
+    mounting->dir = dir;
+    mounting->mount.volume_path = volume;
+    code = check_mountpoint(dir, &mounting->mount);
+  }
+  if (code == EXIT_DONE)
+    code = mounting->foreground ? serve(mounting, -1) : serve_in_background(mounting);
+  free(volume);
+  free(dir);
+  return code;
+}

@@ -1,0 +1,141 @@
+#include "mountpoints.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+char *mountpoint_resolve(const char *path) {
+  char *whole = realpath(path, NULL);
+  if (whole != NULL)
+    return whole;
+  /* A dead mount refuses even lstat: its folder's name is then the truth. */
+  char *copy_dir = strdup(path), *copy_base = strdup(path);
+  char *parent = copy_dir != NULL ? realpath(dirname(copy_dir), NULL) : NULL;
+  if (parent != NULL && copy_base != NULL) {
+    const char *base = basename(copy_base);
+    if (asprintf(&whole, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, base) < 0)
+      whole = NULL;
+  }
+  free(parent);
+  free(copy_dir);
+  free(copy_base);
+  return whole;
+}
+
+/* Undo the octal escapes of /proc/self/mountinfo, in place. */
+static void unescape(char *text) {
+  char *out = text;
+  while (*text != '\0') {
+    if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' && text[2] <= '7' && text[3] >= '0' &&
+        text[3] <= '7') {
+      *out++ = (char)(((text[1] - '0') << 6) | ((text[2] - '0') << 3) | (text[3] - '0'));
+      text += 4;
+    } else {
+      *out++ = *text++;
+    }
+  }
+  *out = '\0';
+}
+
+/* Fields of a line: "ID PARENT DEV ROOT DIR OPTIONS [TAGS...] - TYPE SOURCE SUPER". */
+static bool parse_line(char *line, char **dir, char **type, char **source) {
+  char *rest = strstr(line, " - ");
+  if (rest == NULL)
+    return false;
+  *rest = '\0';
+  char *save = NULL;
+  char *word = strtok_r(line, " ", &save);
+  for (int i = 0; i < 4 && word != NULL; i++)
+    word = strtok_r(NULL, " ", &save);
+  *dir = word;
+  *type = strtok_r(rest + 3, " ", &save);
+  *source = *type != NULL ? strtok_r(NULL, " \n", &save) : NULL;
+  if (*dir == NULL || *type == NULL || *source == NULL)
+    return false;
+  unescape(*dir);
+  unescape(*source);
+  return true;
+}
+
+static bool is_ours(const char *type) {
+  return strcmp(type, "fuse.nacre") == 0 || strcmp(type, "nacre") == 0;
+}
+
+bool mountpoint_find(const char *path, struct mountpoint *found) {
+  *found = (struct mountpoint){0};
+  FILE *file = fopen("/proc/self/mountinfo", "re");
+  if (file == NULL)
+    return false;
+  char *line = NULL;
+  size_t room = 0;
+  while (getline(&line, &room, file) > 0) {
+    char *dir, *type, *source;
+    if (!parse_line(line, &dir, &type, &source) || !is_ours(type))
+      continue;
+    if (strcmp(dir, path) != 0 && strcmp(source, path) != 0)
+      continue;
+    mountpoint_free(found); /* the last line is the topmost mount */
+    found->dir = strdup(dir);
+    found->source = strdup(source);
+  }
+  free(line);
+  (void)fclose(file);
+  if (found->dir != NULL && found->source != NULL)
+    return true;
+  mountpoint_free(found);
+  return false;
+}
+
+void mountpoint_free(struct mountpoint *mountpoint) {
+  free(mountpoint->dir);
+  free(mountpoint->source);
+  *mountpoint = (struct mountpoint){0};
+}
+
+bool mountpoint_is_dead(const char *dir) {
+  struct stat st;
+  return stat(dir, &st) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+/* fusermount3 says on stderr what it doesn't like; its exit code tells no more than that. */
+static int run_fusermount(const char *dir, bool lazy) {
+  char name[] = "fusermount3", quiet[] = "-q", flag[] = "-u", lazy_flag[] = "-uz", end[] = "--";
+  char *copy = strdup(dir);
+  if (copy == NULL)
+    return ENOMEM;
+  char *const argv[] = {name, quiet, lazy ? lazy_flag : flag, end, copy, NULL};
+  pid_t pid;
+  int status = 0;
+  posix_spawn_file_actions_t actions;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error == 0) {
+    error = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    if (error == 0)
+      error = posix_spawnp(&pid, name, &actions, NULL, argv, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+  }
+  free(copy);
+  if (error != 0)
+    return error;
+  while (waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR)
+      return errno;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EBUSY;
+}
+
+int mountpoint_detach(const char *dir, bool lazy) {
+  if (geteuid() == 0)
+    return umount2(dir, (lazy ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
+  return run_fusermount(dir, lazy);
+}

@@ -1,0 +1,24 @@
+/* What the kernel says is mounted where, and taking a mount away without the help of its process. */
+#ifndef NACRE_CLI_MOUNTPOINTS_H
+#define NACRE_CLI_MOUNTPOINTS_H
+
+#include <stdbool.h>
+
+/* An absolute path without symbolic links, also where the last component is a dead mount, or is not there. The
+ * caller frees it; NULL with errno. */
+char *mountpoint_resolve(const char *path);
+
+struct mountpoint {
+  char *dir;
+  char *source; /* the container, or what fsname= said */
+};
+
+/* Find the Nacre mount that an absolute path names, by its folder or its container. False if there is none. */
+bool mountpoint_find(const char *path, struct mountpoint *found);
+void mountpoint_free(struct mountpoint *mountpoint);
+/* Whether its process has died: every access says ENOTCONN. */
+bool mountpoint_is_dead(const char *dir);
+/* Unmount through fusermount3, or umount2 for root. 0 or an errno; EBUSY while in use. */
+int mountpoint_detach(const char *dir, bool lazy);
+
+#endif

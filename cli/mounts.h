@@ -1,0 +1,20 @@
+/* Finding a running mount by what a user calls it. */
+#ifndef NACRE_CLI_MOUNTS_H
+#define NACRE_CLI_MOUNTS_H
+
+#include <stddef.h>
+
+#include "fuse/control.h"
+
+struct mounts {
+  struct control_mount *list;
+  size_t count;
+};
+
+/* Exit code, error said. Freed with mounts_free also when it fails. */
+int mounts_load(struct mounts *mounts);
+void mounts_free(struct mounts *mounts);
+/* By its folder or its container. NULL if it is not mounted. */
+const struct control_mount *mounts_find(const struct mounts *mounts, const char *path);
+
+#endif

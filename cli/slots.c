@@ -1,0 +1,50 @@
+#include "slots.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include <json-c/json.h>
+
+#include "report.h"
+#include "size.h"
+
+const char *slot_kind_name(enum nacre_slot_kind kind) {
+  switch (kind) {
+  case NACRE_SLOT_PASSPHRASE:
+    return "passphrase";
+  case NACRE_SLOT_KEY_FILE:
+    return "key-file";
+  case NACRE_SLOT_RECOVERY:
+    return "recovery-key";
+  case NACRE_SLOT_RAW_KEY:
+    return "raw-key";
+  case NACRE_SLOT_EMPTY:
+    return "empty";
+  }
+  return "unknown";
+}
+
+const char *slot_text(enum nacre_slot_kind kind, const struct nacre_kdf_cost *kdf, char text[SLOT_TEXT_BYTES]) {
+  char memory[SIZE_TEXT_BYTES];
+  if (kdf->memory_bytes == 0)
+    (void)snprintf(text, SLOT_TEXT_BYTES, "%s", slot_kind_name(kind));
+  else
+    (void)snprintf(text, SLOT_TEXT_BYTES, "%s, Argon2id %s, %" PRIu32 " passes, %" PRIu32 " lanes",
+                   slot_kind_name(kind), size_text(kdf->memory_bytes, memory), kdf->passes, kdf->lanes);
+  return text;
+}
+
+struct json_object *slot_json(int index, enum nacre_slot_kind kind, const struct nacre_kdf_cost *kdf) {
+  struct json_object *slot = json_object_new_object();
+  report_json_add(slot, "index", json_object_new_int(index));
+  report_json_add(slot, "kind", json_object_new_string(slot_kind_name(kind)));
+  struct json_object *cost = NULL;
+  if (kdf->memory_bytes != 0) {
+    cost = json_object_new_object();
+    report_json_add(cost, "memory_bytes", json_object_new_int64((int64_t)kdf->memory_bytes));
+    report_json_add(cost, "passes", json_object_new_int64(kdf->passes));
+    report_json_add(cost, "lanes", json_object_new_int64(kdf->lanes));
+  }
+  report_json_add(slot, "kdf", cost);
+  return slot;
+}

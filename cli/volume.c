@@ -1,0 +1,136 @@
+#include "volume.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuse/control.h"
+#include "interrupt.h"
+#include "report.h"
+#include "terminal.h"
+
+const struct option_spec volume_specs[] = {{"kdf-memory-max", 0, OPTION_SIZE,
+                                            offsetof(struct volume_options, kdf_memory_max_bytes), "SIZE",
+                                            "most memory that a keyslot may ask for (4G)"},
+                                           {"memory", 0, OPTION_SIZE, offsetof(struct volume_options, memory_bytes),
+                                            "SIZE", "limit for caches and unwritten data (64M)"},
+                                           {0}};
+
+struct nacre_target volume_target(const char *path) {
+  return (struct nacre_target){.struct_size = sizeof(struct nacre_target), .path = path};
+}
+
+void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]) {
+  for (size_t i = 0; i < 16; i++)
+    (void)snprintf(text + 2 * i, 3, "%02x", id[i]);
+}
+
+char *volume_mounted_on(const char *path) {
+  struct control_mount *list = NULL;
+  size_t count = 0;
+  char *dir = NULL;
+  if (control_list(&list, &count) != NACRE_OK)
+    return NULL;
+  for (size_t i = 0; i < count && dir == NULL; i++)
+    if (control_matches(&list[i], path))
+      dir = strdup(list[i].dir);
+  control_list_free(list, count);
+  return dir;
+}
+
+int volume_report_in_use(const char *path) {
+  char *dir = volume_mounted_on(path);
+  int code;
+  if (dir != NULL)
+    code = report_error(EXIT_IN_USE, path, "it is mounted on %s; use the files there, or nacre umount it first", dir);
+  else
+    code = report_error(EXIT_IN_USE, path, "another process has it open; wait for it, or end it");
+  free(dir);
+  return code;
+}
+
+static int report_open(const char *path, enum nacre_err err) {
+  return err == NACRE_ERR_IN_USE ? volume_report_in_use(path) : report_library(path, err);
+}
+
+int volume_check(const char *path, bool read_only, struct nacre_public_info *info) {
+  const struct nacre_target target = volume_target(path);
+  *info = (struct nacre_public_info){.struct_size = sizeof *info};
+  const enum nacre_err err = nacre_probe(&target, info);
+  if (err != NACRE_OK)
+    return report_open(path, err);
+  if (info->in_use && !read_only)
+    return volume_report_in_use(path);
+  return EXIT_DONE;
+}
+
+static bool has_recovery_slot(const struct nacre_public_info *info) {
+  for (size_t i = 0; i < NACRE_SLOTS_MAX; i++)
+    if (info->slots[i].kind == NACRE_SLOT_RECOVERY)
+      return true;
+  return false;
+}
+
+static void note_fallback(const char *path, nacre_volume *vol) {
+  struct nacre_volume_info info = {.struct_size = sizeof info};
+  if (nacre_volume_get_info(vol, &info) == NACRE_OK && info.fell_back)
+    report_note(path, "the newest commit was damaged; this is the one before it");
+}
+
+/* Only a terminal is asked again after a wrong answer; what options name is tried once. */
+static int open_asking(const struct nacre_target *target, const struct volume_request *request,
+                       struct nacre_open_options *open_options, struct credential_wanted *wanted,
+                       nacre_volume **out) {
+  const nacre_credential *cred = request->cred;
+  nacre_credential *own = NULL;
+  if (cred == NULL && !credential_is_given(wanted->source) && terminal_exists()) {
+    open_options->ask = credential_ask;
+    open_options->ask_arg = wanted;
+  } else if (cred == NULL) {
+    const int code = credential_read(wanted, &own);
+    if (code != EXIT_DONE)
+      return code;
+    cred = own;
+  }
+  const enum nacre_err err = nacre_volume_open(target, open_options, cred, out);
+  int code = EXIT_DONE;
+  if (err != NACRE_OK)
+    code = wanted->code != EXIT_DONE ? wanted->code : report_open(request->path, err);
+  nacre_credential_free(own);
+  return code;
+}
+
+int volume_open(const struct volume_request *request, nacre_volume **out) {
+  secret_harden_process();
+  struct nacre_public_info info;
+  int code = volume_check(request->path, request->read_only, &info);
+  if (code != EXIT_DONE)
+    return code;
+  const struct nacre_target target = volume_target(request->path);
+  struct nacre_open_options open_options = {.struct_size = sizeof open_options,
+                                            .read_only = request->read_only,
+                                            .memory_bytes = request->options->memory_bytes,
+                                            .threads = request->threads,
+                                            .commit_interval_ms = request->commit_interval_ms,
+                                            .kdf_memory_max_bytes = request->options->kdf_memory_max_bytes,
+                                            .cancel = interrupt_catch()};
+  struct credential_wanted wanted = {
+      .volume = request->path, .source = &request->options->credential, .recovery_slot = has_recovery_slot(&info)};
+  code = open_asking(&target, request, &open_options, &wanted, out);
+  if (code == EXIT_DONE)
+    note_fallback(request->path, *out);
+  else
+    interrupt_deliver();
+  return code;
+}
+
+int volume_close(const char *path, nacre_volume *vol, int code) {
+  const enum nacre_err err = nacre_volume_close(vol);
+  if (err != NACRE_OK) {
+    const int close_code = report_library(path, err);
+    if (code == EXIT_DONE)
+      code = close_code;
+  }
+  interrupt_deliver();
+  return code;
+}

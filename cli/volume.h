@@ -1,0 +1,53 @@
+/* Opening and closing a volume for a command, with every error said. */
+#ifndef NACRE_CLI_VOLUME_H
+#define NACRE_CLI_VOLUME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <nacre.h>
+
+#include "credential.h"
+#include "options.h"
+
+struct volume_options {
+  struct credential_source credential;
+  uint64_t kdf_memory_max_bytes; /* 0: the library's ceiling */
+  uint64_t memory_bytes;         /* 0: the library's default */
+};
+#define VOLUME_OPTIONS_NONE                                                                                          \
+  { .credential = CREDENTIAL_SOURCE_NONE }
+
+/* --kdf-memory-max and --memory, offsets into struct volume_options. */
+extern const struct option_spec volume_specs[];
+/* The groups of a command that opens a volume, for the end of its list; `o` is a struct volume_options. */
+#define VOLUME_GROUPS(o)                                                                                             \
+  {"Credential", credential_specs, &(o)->credential}, {                                                              \
+    "Opening", volume_specs, (o)                                                                                     \
+  }
+
+struct volume_request {
+  const char *path;
+  const struct volume_options *options;
+  bool read_only;
+  int threads;                  /* as in nacre_open_options */
+  const nacre_credential *cred; /* NULL: from the options or the terminal */
+  uint32_t commit_interval_ms;  /* 0: the library's default */
+};
+
+struct nacre_target volume_target(const char *path);
+#define VOLUME_ID_TEXT_BYTES 33
+/* The public id as 32 hexadecimal digits. */
+void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]);
+/* Whether it can be opened at all, before anybody types a passphrase: exit code, error said. */
+int volume_check(const char *path, bool read_only, struct nacre_public_info *info);
+/* Exit code; on EXIT_DONE *out is open. Hardens the process first. */
+int volume_open(const struct volume_request *request, nacre_volume **out);
+/* Close, and return `code`, or the failure's code if that was EXIT_DONE. */
+int volume_close(const char *path, nacre_volume *vol, int code);
+/* Say that a container is in use, and where it is mounted if that is known. EXIT_IN_USE. */
+int volume_report_in_use(const char *path);
+/* The folder where this user (for root: anyone) has the container mounted; NULL if nowhere. The caller frees it. */
+char *volume_mounted_on(const char *path);
+
+#endif
