@@ -11,9 +11,11 @@ static _Thread_local char err_text[ERR_MESSAGE_BYTES];
 /* A message is one line, whatever a file name in it contains. */
 static void err_store(const char *text) {
   size_t i = 0;
-  for (; text[i] != '\0' && i < ERR_MESSAGE_BYTES - 1; i++) {
+  for (; i < ERR_MESSAGE_BYTES - 1 && text[i] != '\0'; i++) {
     unsigned char c = (unsigned char)text[i];
-    err_text[i] = c < 0x20 || c == 0x7f ? '?' : text[i];
+    err_text[i] = text[i];
+    if (c < 0x20 || c == 0x7f)
+      err_text[i] = '?';
   }
   err_text[i] = '\0';
 }

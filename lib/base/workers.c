@@ -183,7 +183,7 @@ void workers_each(struct workers *w, size_t count, void (*fn)(void *arg, size_t 
   atomic_init(&b.next, 0);
   pthread_mutex_lock(&w->lock);
   b.link = w->batches;
-  w->batches = &b;
+  w->batches = &b; // cppcheck-suppress autoVariables ; unlinked below, before b goes
   for (size_t i = 0; i < w->idle && i < count - 1; i++)
     pthread_cond_signal(&w->wake);
   pthread_mutex_unlock(&w->lock);

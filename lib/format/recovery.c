@@ -104,7 +104,7 @@ static enum nacre_err recovery_read_digits(const char *text, uint8_t digits[RECO
 }
 
 enum nacre_err recovery_decode(const char *text, uint8_t secret[20]) {
-  uint8_t digits[RECOVERY_CHARS];
+  uint8_t digits[RECOVERY_CHARS] = {0};
   memset(secret, 0, CREDENTIAL_RECOVERY_BYTES);
   enum nacre_err err = recovery_read_digits(text, digits);
   for (unsigned group = 0; err == NACRE_OK && group < RECOVERY_GROUPS; group++) {

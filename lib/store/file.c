@@ -110,7 +110,7 @@ static int file_write_zeroes(struct file_store *f, uint64_t from, uint64_t to) {
 
 static int file_resize(void *ctx, uint64_t size) {
   struct file_store *f = ctx;
-  uint64_t now;
+  uint64_t now = 0;
   if (size > INT64_MAX)
     return EFBIG;
   int errnum = file_size(f, &now);

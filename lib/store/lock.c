@@ -117,7 +117,7 @@ void lock_drop(struct lock *lock) {
 }
 
 enum nacre_err lock_held(int fd, bool *held) {
-  struct lock wanted;
+  struct lock wanted = {0};
   *held = false;
   ERR_TRY(lock_identify(fd, &wanted));
   pthread_mutex_lock(&lock_list_mutex);

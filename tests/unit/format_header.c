@@ -23,9 +23,10 @@ struct fixture {
 };
 
 static int make_fixture(void **state) {
-  struct fixture *f = calloc(1, sizeof *f);
   if (env_start() != NACRE_OK)
     return -1;
+  struct fixture *f = calloc(1, sizeof *f);
+  *state = f;
   f->raw = malloc(FORMAT_HEADER_BYTES);
   f->sealed = secmem_alloc(sizeof *f->sealed);
   f->opened = secmem_alloc(sizeof *f->opened);
@@ -53,7 +54,6 @@ static int make_fixture(void **state) {
   env_random(f->sealed->slots[3].public_key, 32);
   f->sealed->slots[3].created_s = -5;
   strcpy(f->sealed->slots[3].name, "laptop");
-  *state = f;
   return header_encode(&f->h, f->sealed, f->master_key, f->raw) == NACRE_OK ? 0 : -1;
 }
 

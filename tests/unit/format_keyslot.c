@@ -149,23 +149,23 @@ static void test_hostile_costs(void **state) {
 static void test_credential_limits(void **state) {
   (void)state;
   static const struct {
-    enum nacre_slot_kind kind;
     size_t len;
+    enum nacre_slot_kind kind;
     enum nacre_err err;
   } cases[] = {
-      {NACRE_SLOT_PASSPHRASE, 0, NACRE_ERR_ARGUMENT},
-      {NACRE_SLOT_PASSPHRASE, 1, NACRE_OK},
-      {NACRE_SLOT_PASSPHRASE, 1u << 20, NACRE_OK},
-      {NACRE_SLOT_PASSPHRASE, (1u << 20) + 1, NACRE_ERR_ARGUMENT},
-      {NACRE_SLOT_KEY_FILE, 0, NACRE_ERR_ARGUMENT},
-      {NACRE_SLOT_KEY_FILE, 16u << 20, NACRE_OK},
-      {NACRE_SLOT_KEY_FILE, (16u << 20) + 1, NACRE_ERR_ARGUMENT},
-      {NACRE_SLOT_RECOVERY, 20, NACRE_OK},
-      {NACRE_SLOT_RECOVERY, 19, NACRE_ERR_ARGUMENT},
-      {NACRE_SLOT_RAW_KEY, 32, NACRE_OK},
-      {NACRE_SLOT_RAW_KEY, 33, NACRE_ERR_ARGUMENT},
-      {NACRE_SLOT_EMPTY, 10, NACRE_ERR_ARGUMENT},
-      {(enum nacre_slot_kind)9, 10, NACRE_ERR_ARGUMENT},
+      {0, NACRE_SLOT_PASSPHRASE, NACRE_ERR_ARGUMENT},
+      {1, NACRE_SLOT_PASSPHRASE, NACRE_OK},
+      {1u << 20, NACRE_SLOT_PASSPHRASE, NACRE_OK},
+      {(1u << 20) + 1, NACRE_SLOT_PASSPHRASE, NACRE_ERR_ARGUMENT},
+      {0, NACRE_SLOT_KEY_FILE, NACRE_ERR_ARGUMENT},
+      {16u << 20, NACRE_SLOT_KEY_FILE, NACRE_OK},
+      {(16u << 20) + 1, NACRE_SLOT_KEY_FILE, NACRE_ERR_ARGUMENT},
+      {20, NACRE_SLOT_RECOVERY, NACRE_OK},
+      {19, NACRE_SLOT_RECOVERY, NACRE_ERR_ARGUMENT},
+      {32, NACRE_SLOT_RAW_KEY, NACRE_OK},
+      {33, NACRE_SLOT_RAW_KEY, NACRE_ERR_ARGUMENT},
+      {10, NACRE_SLOT_EMPTY, NACRE_ERR_ARGUMENT},
+      {10, (enum nacre_slot_kind)9, NACRE_ERR_ARGUMENT},
   };
   uint8_t *bytes = calloc(1, (16u << 20) + 1);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -214,7 +214,12 @@ static void test_recovery_is_forgiving(void **state) {
   for (const char *c = text; *c != '\0'; c++) {
     if (*c == '-')
       continue;
-    typed[len++] = *c == '0' ? 'o' : *c == '1' ? 'l' : (char)tolower((unsigned char)*c);
+    typed[len] = (char)tolower((unsigned char)*c);
+    if (*c == '0')
+      typed[len] = 'o';
+    if (*c == '1')
+      typed[len] = 'l';
+    len++;
     typed[len] = " \t\n-"[len % 4];
     len++;
   }

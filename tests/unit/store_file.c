@@ -23,8 +23,10 @@ struct place {
 static int make_place(void **state) {
   struct place *p = calloc(1, sizeof *p);
   (void)snprintf(p->folder, sizeof p->folder, "/tmp/nacre-store-XXXXXX");
-  if (mkdtemp(p->folder) == NULL)
+  if (mkdtemp(p->folder) == NULL) {
+    free(p);
     return -1;
+  }
   (void)snprintf(p->path, sizeof p->path, "%s/container", p->folder);
   *state = p;
   return 0;
