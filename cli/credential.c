@@ -10,12 +10,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "escape.h"
 #include "report.h"
 #include "terminal.h"
 
 /* More than anyone types, less than a mistaken --passfile. */
 #define PASSPHRASE_MAX_BYTES ((size_t)64 << 10)
 #define KEY_FILE_MAX_BYTES ((size_t)16 << 20)
+/* A recovery key has 40 letters and digits; somebody who types one may slip. */
+#define RECOVERY_LETTERS_MIN 36
+#define RECOVERY_LETTERS_MAX 44
 
 #define SOURCE_SPEC(name, kind, field, argument, help)                                                               \
   { name, 0, kind, offsetof(struct credential_source, field), argument, help }
@@ -170,36 +174,33 @@ static int check_sources(const struct credential_source *source, const char *vol
 
 /* ---- An existing credential ------------------------------------------------------------------ */
 
-/* Whether somebody meant to type a recovery key: many groups of letters and digits. */
+/* Whether this could be a recovery key, as one types it: letters and digits of about its number. */
 static bool looks_like_recovery(const struct secret *text) {
-  size_t letters = 0, separators = 0;
+  size_t letters = 0;
   for (size_t i = 0; i < text->len; i++) {
     const unsigned char c = (unsigned char)text->bytes[i];
     if (isalnum(c))
       letters++;
-    else if (c == '-' || c == ' ')
-      separators++;
-    else
+    else if (c != '-' && c != ' ')
       return false;
   }
-  return letters >= 30 && separators >= 4;
+  return letters >= RECOVERY_LETTERS_MIN && letters <= RECOVERY_LETTERS_MAX;
 }
 
-enum text_result { TEXT_OK, TEXT_MISTYPED, TEXT_FAILED };
-
-/* A recovery key passes for one everywhere a passphrase is taken: its check characters rule out a mix-up. */
-static enum text_result from_text(const struct credential_wanted *wanted, const struct secret *text,
-                                  nacre_credential **out) {
+/* A recovery key passes for one wherever a passphrase is taken: its check characters rule out a mix-up. What only
+ * looks like one is tried as a passphrase, for it may be four long words. */
+static enum nacre_err from_text(struct credential_wanted *wanted, const struct secret *text, nacre_credential **out) {
   const bool whole = memchr(text->bytes, '\0', text->len) == NULL;
-  const bool demanded = wanted->source->recovery_key;
-  if (whole && (demanded || looks_like_recovery(text))) {
-    const enum nacre_err err = nacre_credential_recovery(text->bytes, out);
-    if (err == NACRE_OK)
-      return TEXT_OK;
-    if (demanded || wanted->recovery_slot)
-      return TEXT_MISTYPED;
+  wanted->mistyped[0] = '\0';
+  if (wanted->source->recovery_key)
+    return nacre_credential_recovery(text->bytes, out);
+  if (whole && looks_like_recovery(text)) {
+    if (nacre_credential_recovery(text->bytes, out) == NACRE_OK)
+      return NACRE_OK;
+    if (wanted->recovery_slot)
+      (void)snprintf(wanted->mistyped, sizeof wanted->mistyped, "%s", nacre_last_error());
   }
-  return nacre_credential_passphrase(text->bytes, text->len, out) == NACRE_OK ? TEXT_OK : TEXT_FAILED;
+  return nacre_credential_passphrase(text->bytes, text->len, out);
 }
 
 static int credential_read_given(struct credential_wanted *wanted, nacre_credential **out) {
@@ -207,16 +208,11 @@ static int credential_read_given(struct credential_wanted *wanted, nacre_credent
   const int code = read_given(wanted->source, wanted->volume, &secret);
   if (code != EXIT_DONE)
     return code;
-  int result = EXIT_DONE;
-  if (wanted->source->key_file != NULL) {
-    const enum nacre_err err = nacre_credential_key_file(secret.bytes, secret.len, out);
-    if (err != NACRE_OK)
-      result = report_library(wanted->volume, err);
-  } else if (from_text(wanted, &secret, out) != TEXT_OK) {
-    result = report_error(EXIT_CREDENTIAL, wanted->volume, "%s", nacre_last_error());
-  }
+  const enum nacre_err err = wanted->source->key_file != NULL
+                                 ? nacre_credential_key_file(secret.bytes, secret.len, out)
+                                 : from_text(wanted, &secret, out);
   secret_free(&secret);
-  return result;
+  return err == NACRE_OK ? EXIT_DONE : report_library(wanted->volume, err);
 }
 
 static int no_terminal(const char *volume) {
@@ -225,37 +221,43 @@ static int no_terminal(const char *volume) {
                       "--extpass");
 }
 
-/* Ask once. EXIT_CREDENTIAL without a message if the answer was empty or broken off. */
+/* A mistyped recovery key is asked for again at once: that costs no key derivation. */
+static int ask_with(struct credential_wanted *wanted, const char *prompt, struct secret *secret,
+                    nacre_credential **out) {
+  for (;;) {
+    if (!terminal_ask_secret(prompt, secret) || secret->len == 0)
+      return report_error(EXIT_CREDENTIAL, wanted->volume, "no passphrase given");
+    const enum nacre_err err = from_text(wanted, secret, out);
+    if (err == NACRE_OK)
+      return EXIT_DONE;
+    if (!wanted->source->recovery_key)
+      return report_library(wanted->volume, err);
+    report_note(wanted->volume, "%s; try again", nacre_last_error());
+  }
+}
+
 static int ask_once(struct credential_wanted *wanted, nacre_credential **out) {
-  struct secret secret;
-  if (!secret_alloc(&secret, TERMINAL_LINE_MAX))
-    return report_no_memory();
+  struct secret secret = {0};
   char *prompt = NULL;
-  int code = EXIT_DONE;
-  if (asprintf(&prompt, "%s for %s: ", wanted->source->recovery_key ? "Recovery key" : "Passphrase", wanted->volume) <
-      0) {
-    secret_free(&secret);
-    return report_no_memory();
-  }
-  enum text_result result = TEXT_MISTYPED;
-  while (code == EXIT_DONE && result == TEXT_MISTYPED) {
-    if (!terminal_ask_secret(prompt, &secret) || secret.len == 0)
-      code = report_error(EXIT_CREDENTIAL, wanted->volume, "no passphrase given");
-    else
-      result = from_text(wanted, &secret, out);
-    if (code == EXIT_DONE && result == TEXT_MISTYPED)
-      report_note(wanted->volume, "%s; try again", nacre_last_error());
-  }
-  if (code == EXIT_DONE && result == TEXT_FAILED)
-    code = report_error(EXIT_CREDENTIAL, wanted->volume, "%s", nacre_last_error());
+  const char *what = wanted->source->recovery_key ? "Recovery key" : "Passphrase";
+  char *safe = escape_text(wanted->volume, false);
+  int code;
+  if (safe == NULL || asprintf(&prompt, "%s for %s: ", what, safe) < 0 || !secret_alloc(&secret, TERMINAL_LINE_MAX))
+    code = report_no_memory();
+  else
+    code = ask_with(wanted, prompt, &secret, out);
+  free(safe);
   free(prompt);
   secret_free(&secret);
   return code;
 }
 
 bool credential_ask(void *arg, int attempt, nacre_credential **out) {
+  (void)attempt;
   struct credential_wanted *wanted = arg;
-  if (attempt > 0 && wanted->asked_before)
+  if (wanted->asked_before && wanted->mistyped[0] != '\0')
+    report_note(wanted->volume, "that opens nothing here (as a recovery key: %s); try again", wanted->mistyped);
+  else if (wanted->asked_before)
     report_note(wanted->volume, "that opens nothing here; try again");
   wanted->asked_before = true;
   wanted->code = ask_once(wanted, out);
@@ -306,9 +308,13 @@ static int check_strength(const struct credential_policy *policy, const struct s
 /* Ask for a new passphrase until one is strong enough and typed the same twice. */
 static int ask_new(const struct credential_policy *policy, struct secret *first, struct secret *second) {
   char *prompt = NULL;
-  if (asprintf(&prompt, "New passphrase for %s: ", policy->volume) < 0)
-    return report_no_memory();
+  char *safe = escape_text(policy->volume, false);
   int code = EXIT_DONE;
+  if (safe == NULL || asprintf(&prompt, "New passphrase for %s: ", safe) < 0) {
+    free(safe);
+    return report_no_memory();
+  }
+  free(safe);
   for (;;) {
     if (!terminal_ask_secret(prompt, first) || first->len == 0) {
       code = report_error(EXIT_CREDENTIAL, policy->volume, "no passphrase given");

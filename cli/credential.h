@@ -35,7 +35,8 @@ struct credential_wanted {
   const char *volume; /* names it in prompts and errors */
   const struct credential_source *source;
   bool recovery_slot; /* the volume has one: a mistyped recovery key is worth a word */
-  bool asked_before;  /* kept by credential_ask */
+  bool asked_before;  /* kept by credential_ask, as is the next */
+  char mistyped[128]; /* what would be wrong with the last answer if it was meant as a recovery key, or "" */
   int code;           /* out: exit code when credential_ask gave up */
 };
 

@@ -20,11 +20,9 @@ static bool starts_with(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Words of fstab(5) that are for mount(8), systemd and the like. */
+/* Words of fstab(5) for mount(8) and others, beyond those that the mount itself lets pass. */
 static bool is_for_others(const char *word) {
-  static const char *const words[] = {"auto",   "noauto",  "user",     "nouser", "users", "group",
-                                      "nofail", "_netdev", "defaults", "exec",   "async", "loud",
-                                      "silent", "quiet",   "owner",    "noowner"};
+  static const char *const words[] = {"group", "loud", "silent", "quiet", "owner", "noowner"};
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
     if (strcmp(word, words[i]) == 0)
       return true;

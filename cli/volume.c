@@ -64,11 +64,19 @@ int volume_check(const char *path, bool read_only, struct nacre_public_info *inf
   return EXIT_DONE;
 }
 
-static bool has_recovery_slot(const struct nacre_public_info *info) {
+static bool has_slot(const struct nacre_public_info *info, enum nacre_slot_kind kind) {
   for (size_t i = 0; i < NACRE_SLOTS_MAX; i++)
-    if (info->slots[i].kind == NACRE_SLOT_RECOVERY)
+    if (info->slots[i].kind == kind)
       return true;
   return false;
+}
+
+/* Nobody is asked for a passphrase that can't open anything. */
+static int check_askable(const struct volume_request *request, const struct nacre_public_info *info) {
+  if (request->cred != NULL || credential_is_given(&request->options->credential) ||
+      has_slot(info, NACRE_SLOT_PASSPHRASE) || has_slot(info, NACRE_SLOT_RECOVERY))
+    return EXIT_DONE;
+  return report_error(EXIT_CREDENTIAL, request->path, "no passphrase opens it; give --key-file");
 }
 
 static void note_fallback(const char *path, nacre_volume *vol) {
@@ -104,6 +112,8 @@ int volume_open(const struct volume_request *request, nacre_volume **out) {
   secret_harden_process();
   struct nacre_public_info info;
   int code = volume_check(request->path, request->read_only, &info);
+  if (code == EXIT_DONE)
+    code = check_askable(request, &info);
   if (code != EXIT_DONE)
     return code;
   const struct nacre_target target = volume_target(request->path);
@@ -114,8 +124,9 @@ int volume_open(const struct volume_request *request, nacre_volume **out) {
                                             .commit_interval_ms = request->commit_interval_ms,
                                             .kdf_memory_max_bytes = request->options->kdf_memory_max_bytes,
                                             .cancel = interrupt_catch()};
-  struct credential_wanted wanted = {
-      .volume = request->path, .source = &request->options->credential, .recovery_slot = has_recovery_slot(&info)};
+  struct credential_wanted wanted = {.volume = request->path,
+                                     .source = &request->options->credential,
+                                     .recovery_slot = has_slot(&info, NACRE_SLOT_RECOVERY)};
   code = open_asking(&target, request, &open_options, &wanted, out);
   if (code == EXIT_DONE)
     note_fallback(request->path, *out);
