@@ -71,6 +71,7 @@ void alloc_durable(struct alloc *a, uint64_t generation);
 NACRE_MUST_USE enum nacre_err alloc_mark_pending(struct alloc *a, uint64_t generation, uint64_t unit, uint64_t units);
 
 uint64_t alloc_units_end(struct alloc *a);
+uint64_t alloc_pending_units(struct alloc *a);
 /* Set bits, without what the frees of generations before `generation` hold: what is used once that one is durable. */
 uint64_t alloc_used_units(struct alloc *a, uint64_t generation);
 bool alloc_is_used(struct alloc *a, uint64_t unit);

@@ -117,6 +117,13 @@ enum nacre_err alloc_mark_pending(struct alloc *a, uint64_t generation, uint64_t
   return err;
 }
 
+uint64_t alloc_pending_units(struct alloc *a) {
+  pthread_mutex_lock(&a->lock);
+  uint64_t units = a->pending_units;
+  pthread_mutex_unlock(&a->lock);
+  return units;
+}
+
 uint64_t alloc_used_units(struct alloc *a, uint64_t generation) {
   pthread_mutex_lock(&a->lock);
   uint64_t used = a->units_end - a->free_units;

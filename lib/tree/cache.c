@@ -126,5 +126,8 @@ void cache_add(struct cache *c, struct node *n) {
   __atomic_store_n(&n->hot, true, __ATOMIC_RELAXED);
   c->count++;
   c->bytes += node_memory_bytes(n);
+  /* Not the new one itself: who loaded it is about to look for it, and would load it again for ever. */
+  n->refs++;
   evict(c);
+  n->refs--;
 }

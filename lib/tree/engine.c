@@ -293,8 +293,9 @@ uint32_t engine_chunk_bytes(const struct engine *e) {
   return e->chunk_bytes;
 }
 
+/* Pending space counts: who runs short gets it by commits. */
 static uint64_t free_units(struct engine *e, uint64_t units_end) {
-  uint64_t free = alloc_available(&e->alloc);
+  uint64_t free = alloc_available(&e->alloc) + alloc_pending_units(&e->alloc);
   uint64_t besides = e->keep_units + space_dirty_units(e);
   if (store_can_resize(e->store))
     free += e->units_limit - units_end;

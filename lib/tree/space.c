@@ -91,6 +91,16 @@ enum nacre_err space_grow(struct engine *e, uint64_t units) {
 
 /* ---- Reserving ---- */
 
+/* What is pending becomes free by commits, even where nothing else is left to commit. */
+static enum nacre_err relieve_space(struct engine *e) {
+  if (alloc_pending_units(&e->alloc) > 0) {
+    pthread_mutex_lock(&e->state_lock);
+    e->dirty = true;
+    pthread_mutex_unlock(&e->state_lock);
+  }
+  return engine_commit(e);
+}
+
 enum nacre_err space_take(struct engine *e, uint64_t units, uint64_t keep) {
   for (unsigned commits = 0;;) {
     uint64_t besides = keep + space_dirty_units(e);
@@ -103,7 +113,7 @@ enum nacre_err space_take(struct engine *e, uint64_t units, uint64_t keep) {
       return err;
     if (commits++ == RELIEF_COMMITS)
       return err_set(NACRE_ERR_NO_SPACE, "the volume is full");
-    ERR_TRY(engine_commit(e));
+    ERR_TRY(relieve_space(e));
   }
 }
 
