@@ -61,7 +61,7 @@ enum nacre_err {
   NACRE_ERR_LIMIT = 23,         /* a header asks for more KDF memory or time than the caller allows */
   NACRE_ERR_WEAK = 24,          /* KDF costs below the floor; the last credential without force */
   NACRE_ERR_FORKED = 25,        /* a handle used in a child of fork() */
-  NACRE_ERR_LOOP = 26           /* too many symbolic links in a path; a directory moved under itself */
+  NACRE_ERR_LOOP = 26           /* too many symbolic links in a path; one where NOFOLLOW allows none */
 };
 
 /* A short fixed description of a code, e.g. "no space left". Any thread. */
@@ -77,8 +77,9 @@ NACRE_API uint32_t nacre_format_version(void);
 
 /* ---- Cancelling and progress ---------------------------------------------------------------- */
 
-/* A token that another thread fires to end a blocking call (key derivation, open, verify, close of
- * long walks) with NACRE_ERR_CANCELLED. May be fired from a signal handler. */
+/* A token that another thread fires to end a blocking call (create, open, verify) with NACRE_ERR_CANCELLED. May be
+ * fired from a signal handler. One key derivation cannot be broken off: the token is looked at before and after each,
+ * so that up to a slot's whole cost may pass. A token that was fired stays fired. */
 typedef struct nacre_cancel nacre_cancel;
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_cancel_new(nacre_cancel **out);
 NACRE_API void nacre_cancel_fire(nacre_cancel *cancel);
@@ -134,8 +135,9 @@ struct nacre_store_ops {
   void (*close)(void *ctx);
 };
 
-/* Exactly one of path, fd, ops is given. A descriptor stays the caller's, a store's ctx is closed through
- * ops->close when the call that took it fails or the volume is closed. */
+/* Exactly one of path, fd, ops is given. A descriptor stays the caller's. A store's ctx is closed through ops->close
+ * once by each call that takes a target: by nacre_volume_open when it fails or the volume is closed, by the others
+ * before they return. An app that goes on using it counts, or has a close that does nothing. */
 struct nacre_target {
   size_t struct_size;
   const char *path; /* a regular file or a block device */
@@ -171,7 +173,7 @@ struct nacre_kdf_cost {
 
 struct nacre_create_options {
   size_t struct_size;
-  uint64_t size_bytes; /* limit of the container; 0: 1 TiB for a file, all of a device or store */
+  uint64_t size_bytes; /* limit of the container; 0: 1 TiB where it can grow, else all of the device or store */
   enum nacre_cipher cipher;
   uint32_t chunk_bytes; /* 4096, 16384 or 65536; 0: 16384 */
   struct nacre_kdf_cost kdf;
@@ -185,8 +187,10 @@ struct nacre_create_options {
   nacre_cancel *cancel;
 };
 
-/* Make a volume with one keyslot for `cred`. On a path that does not exist a file is made, 0600. A target
- * that is not empty is NACRE_ERR_EXISTS without force. Durable on return. */
+/* Make a volume with one keyslot for `cred`. On a path that does not exist a file is made, 0600; it is the caller's
+ * to remove if the call fails. A target that is not empty is NACRE_ERR_EXISTS without force: a file of any bytes, a
+ * device or store with other than zeroes at its start, at its end or where the second header goes. Durable on return;
+ * a call that fails leaves no volume. */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_create(const struct nacre_target *target,
                                                      const struct nacre_create_options *options,
                                                      const nacre_credential *cred);
@@ -209,7 +213,7 @@ struct nacre_public_info {
   enum nacre_cipher cipher;
   uint64_t container_bytes;
   char label[NACRE_LABEL_MAX_BYTES + 1];
-  bool in_use;                  /* another process holds the container */
+  bool in_use;                  /* the container is open somewhere; known for a path only */
   uint32_t header_copies_valid; /* structurally, 0 to 2 */
   struct nacre_public_slot slots[NACRE_SLOTS_MAX];
 };
@@ -285,7 +289,8 @@ struct nacre_slot_info {
   int64_t created_s; /* seconds since 1970 */
   char name[64];
 };
-/* Fill infos[0..*count), *count being its room on entry and the number of slots on return. */
+/* Fill infos[0..*count), *count being its room on entry and the number of slots on return, which may be more.
+ * infos[0].struct_size is the size of each. */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_list(nacre_volume *vol, struct nacre_slot_info *infos,
                                                         size_t *count);
 /* Each of these is durable in both header copies and bound by a superblock on return. kdf NULL: defaults. */
@@ -345,7 +350,8 @@ struct nacre_statfs {
 };
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_statfs(nacre_volume *vol, struct nacre_statfs *out);
 
-/* Who makes a new object. mode and umask as the kernel's: a default ACL of the folder takes the umask's place. */
+/* Who makes a new object. mode and umask as the kernel's: a default ACL of the folder takes the umask's place. NULL
+ * where one is asked for: uid, gid and umask 0. */
 struct nacre_caller {
   uint32_t uid, gid, umask;
 };
@@ -368,7 +374,8 @@ enum nacre_open_flags {
 /* Short only at the end of the file. *done is set also on error (what was done before it). */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_read(nacre_file *file, void *buf, size_t len_bytes,
                                                    uint64_t offset_bytes, size_t *done);
-/* All or an error. Answered when buffered with its space reserved; nacre_fsync makes it durable. */
+/* All or an error, before which a part may have been written. Answered when buffered with its space reserved;
+ * nacre_fsync makes it durable. */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_write(nacre_file *file, const void *buf, size_t len_bytes,
                                                     uint64_t offset_bytes);
 enum nacre_fallocate_mode {
@@ -443,6 +450,7 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_removexattr(nacre_volume *vol, con
 /* ---- Inode calls: what a mount uses -------------------------------------------------------------------------------
  * An inode that a call returns in *attr from lookup, create, mkdir, mknod, symlink, link or tmpfile carries one pin:
  * while pinned or open, an unlinked inode stays usable. nacre_inode_unpin gives pins back. The root never needs one.
+ * Where an object is made or linked, attr may be NULL: then there is no pin. A folder's handle holds none.
  */
 
 #define NACRE_ROOT_INO 1ull
@@ -512,7 +520,8 @@ struct nacre_verify_report {
   uint64_t data_bytes, metadata_bytes;
   uint64_t problems; /* 0: all is well */
 };
-/* One problem, one line. path may be NULL where it is not known. */
+/* One problem, one line. path is NULL where it is not known, or concerns no file. Called when the walk is done, but
+ * at once for what goes past the first few hundred. */
 typedef void (*nacre_problem_fn)(void *arg, const char *path, const char *problem);
 /* Commit, then read and authenticate every block of the committed state and check every invariant. NACRE_ERR_DAMAGED
  * if there was any problem. The volume stays usable meanwhile, but mutations wait. */

@@ -8,7 +8,7 @@
 
 /* Memory times passes over all slots that one open may try: what one slot may ask for, so that a hostile header of
  * 32 dear slots costs no more than one. */
-#define UNLOCK_WORK_MAX_BYTES (64ull * (4ull << 30))
+#define UNLOCK_WORK_MAX_BYTES KDF_WORK_MAX_BYTES
 
 struct attempt {
   unsigned copy;

@@ -38,6 +38,21 @@ enum nacre_err volume_keys(const struct header_sealed *sealed, enum nacre_cipher
   return NACRE_OK;
 }
 
+/* Before anybody is asked for a passphrase: a cipher that is known, and not to be had here. */
+static enum nacre_err check_cipher(const struct headers *h) {
+  enum nacre_cipher lacking = NACRE_CIPHER_AUTO;
+  for (unsigned copy = 0; copy < HEADERS_COPIES; copy++) {
+    if (h->state[copy] != NACRE_OK)
+      continue;
+    if (aead_available(h->copy[copy].cipher))
+      return NACRE_OK;
+    lacking = h->copy[copy].cipher;
+  }
+  return err_set(NACRE_ERR_UNSUPPORTED,
+                 "the volume uses %s, which this build lacks; where it opens, its cipher can be changed",
+                 aead_name(lacking));
+}
+
 static enum nacre_err unlock_asking(const struct headers *h, const struct volume_options *options,
                                     struct unlocked *out) {
   enum nacre_err err = NACRE_ERR_CREDENTIAL;
@@ -122,9 +137,10 @@ static enum nacre_err open_stored(struct volume *v, const struct volume_options 
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   struct unlocked u = {0};
   enum nacre_err err = headers_read(&v->store, h);
-  /* Before anybody is asked for a passphrase. */
   if (err == NACRE_OK)
     err = headers_usable(h);
+  if (err == NACRE_OK)
+    err = check_cipher(h);
   if (err == NACRE_OK)
     err = cred ? unlock(h, cred, &options->unlock, &u) : unlock_asking(h, options, &u);
   if (err == NACRE_OK)
