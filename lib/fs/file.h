@@ -1,0 +1,67 @@
+/* Open files and the pieces that reading, writing and changing a file's shape share. Internal to lib/fs. */
+#ifndef NACRE_FS_FILE_H
+#define NACRE_FS_FILE_H
+
+#include "fs/inode.h"
+
+/* The chunk that was opened last stays here, so that small reads in sequence open each chunk once. */
+struct fs_file {
+  struct fs *fs;
+  struct inode *inode; /* a reference; NULL before file_attach */
+  unsigned flags;
+  pthread_mutex_t lock; /* of what follows */
+  uint32_t errors_seen; /* of inode->error_count */
+  uint8_t *cached;      /* NULL: none yet */
+  uint64_t cached_index;
+  uint64_t cached_version; /* of the inode when it was read; a chunk in the dirty map takes precedence */
+  bool cached_valid;
+};
+
+/* A handle without an inode as yet, so that nothing can fail once the file is made. fs_close frees it. */
+NACRE_MUST_USE enum nacre_err file_new(struct fs *fs, unsigned flags, struct fs_file **out);
+/* Takes a reference of its own. */
+void file_attach(struct fs_file *file, struct inode *inode);
+
+/* What chunk_load found. */
+struct loaded {
+  uint64_t version;
+  bool stored;   /* there is something: the chunk is no hole */
+  bool past_eof; /* the extent had other than zeroes past the end of the file, or there is a tail */
+};
+/* Read a chunk as it is stored into buf, zeroes where there is nothing and past the end of the file. No lock held.
+ * The caller sees by the version, under the lock, whether it still holds. */
+NACRE_MUST_USE enum nacre_err chunk_load(struct fs *fs, struct inode *inode, uint64_t index, uint8_t *buf,
+                                         struct loaded *loaded);
+
+/* Space reserved for a change and not used up yet. */
+struct budget {
+  uint64_t units;
+  uint64_t run_units;  /* what a chunk costs besides, whose predecessor is not buffered */
+  uint64_t base_units; /* what an inode costs that is not listed as dirty */
+};
+/* For `chunks` newly buffered chunks in two runs. */
+NACRE_MUST_USE enum nacre_err budget_reserve(struct fs *fs, const struct inode *inode, uint64_t chunks,
+                                             struct budget *budget);
+void budget_release(struct fs *fs, struct budget *budget);
+
+/* Change bytes [from, to) of a chunk in memory (src NULL: to zero), extending the file where they lie past its end;
+ * inside a transaction of class TXN_FLUSH. skip_holes: leave a chunk alone that is not there. *more: the budget did
+ * not suffice; nothing was done. */
+struct chunk_change {
+  uint64_t index;
+  uint32_t from, to;
+  const uint8_t *src;
+  bool skip_holes;
+};
+NACRE_MUST_USE enum nacre_err chunk_change(struct fs *fs, struct inode *inode, const struct chunk_change *change,
+                                           struct budget *budget, bool *more);
+/* Make it longer, zeroes in between; inside a TXN_FLUSH. */
+NACRE_MUST_USE enum nacre_err file_extend(struct fs *fs, struct inode *inode, uint64_t size, struct budget *budget,
+                                          bool *more);
+/* mtime and ctime to now; lists the inode. Under the lock. */
+void file_touch(struct fs *fs, struct inode *inode, struct budget *budget);
+
+/* To any size. With inode.shape held exclusively and no transaction. */
+NACRE_MUST_USE enum nacre_err file_set_size(struct fs *fs, struct inode *inode, uint64_t size);
+
+#endif

@@ -1,0 +1,22 @@
+/* From the dirty map to the store: background jobs, pressure, and the part of the commits. Internal to lib/fs. */
+#ifndef NACRE_FS_FLUSH_H
+#define NACRE_FS_FLUSH_H
+
+#include "fs/inode.h"
+
+/* How many chunks written in sequence are handed to a worker at once. */
+static inline uint64_t flush_run_chunks(const struct inode *inode) {
+  return u64_min((1u << 20) >> inode->rec.chunk_log2, FORMAT_EXTENT_CHUNKS_MAX);
+}
+
+/* Let a worker store chunks [first, first + count). Outside of transactions, without the inode's lock. */
+void flush_submit(struct fs *fs, struct inode *inode, uint64_t first, uint64_t count);
+/* Wait until there is room for more buffered data, storing some: of this inode, or of the one that waits longest.
+ * Outside of transactions, without locks of inodes. */
+NACRE_MUST_USE enum nacre_err flush_pressure(struct fs *fs, struct inode *inode);
+/* The engine's hook; arg is the struct fs. */
+enum nacre_err flush_hook(void *arg, bool final, struct txn *txn);
+/* Wait for the jobs to end. */
+void flush_drain(struct fs *fs);
+
+#endif
