@@ -13,7 +13,7 @@
 static struct json_object *mount_json(const struct control_mount *mount) {
   struct json_object *object = json_object_new_object();
   report_json_add(object, "volume", report_json_text(mount->volume));
-  report_json_add(object, "mounted_on", report_json_text(mount->dir));
+  report_json_add(object, "dir", report_json_text(mount->dir));
   report_json_add(object, "pid", json_object_new_int64(mount->pid));
   report_json_add(object, "uid", json_object_new_int64(mount->uid));
   report_json_add(object, "since_s", json_object_new_int64(mount->since_s));

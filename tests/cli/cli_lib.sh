@@ -1,0 +1,93 @@
+# shellcheck shell=sh
+# What the suites of the command line share. Sourced from a script in this folder; needs NACRE and TEST_TMP.
+set -u
+
+: "${NACRE:?the program under test}" "${TEST_TMP:?an empty folder}"
+here=$(cd "$(dirname "$0")" && pwd)
+failed=0
+out=$TEST_TMP/out
+err=$TEST_TMP/err
+got=0
+
+ok() { echo "ok - $1"; }
+not_ok() {
+  echo "not ok - $1"
+  failed=1
+}
+skip() { echo "skip - $1: $2"; }
+finish() { exit $failed; }
+
+# run COMMAND...: its code in $got, what it printed in $out and $err; never a terminal to ask.
+run() {
+  got=0
+  setsid -w "$@" >"$out" 2>"$err" </dev/null || got=$?
+}
+
+# judge NAME TRUTH: a check by its exit code, with what was last run shown where it fails.
+judge() {
+  if [ "$2" -eq 0 ]; then
+    ok "$1"
+  else
+    not_ok "$1"
+    echo "# exit code $got"
+    sed 's/^/# out: /' "$out" | head -20
+    sed 's/^/# err: /' "$err" | head -20
+  fi
+}
+
+# works NAME COMMAND...: exit code 0.
+works() {
+  name=$1
+  shift
+  run "$@"
+  judge "$name" "$got"
+}
+
+# fails NAME CODE TEXT COMMAND...: that exit code, and one line on stderr that begins with "nacre: " and has the text.
+fails() {
+  name=$1 code=$2 text=$3
+  shift 3
+  run "$@"
+  good=1
+  if [ "$got" -eq "$code" ] && [ "$(grep -c . "$err")" -eq 1 ] && grep -q '^nacre: ' "$err" &&
+    grep -qF -e "$text" "$err"; then
+    good=0
+  fi
+  judge "$name" $good
+}
+
+# holds NAME COMMAND...: a check that is not of the program itself.
+holds() {
+  name=$1
+  shift
+  "$@" >"$out" 2>"$err"
+  got=$?
+  judge "$name" "$got"
+}
+
+# Strong enough, and fast to try.
+printf 'correct horse battery staple\n' >"$TEST_TMP/pass"
+printf 'another fine long passphrase\n' >"$TEST_TMP/pass2"
+printf 'wrong but long enough to pass\n' >"$TEST_TMP/wrong"
+pass="--passfile $TEST_TMP/pass"
+cheap="--kdf-memory 32M --kdf-passes 1"
+
+# make_volume PATH [OPTION...]
+make_volume() {
+  path=$1
+  shift
+  # shellcheck disable=SC2086
+  "$NACRE" create $pass $cheap "$@" "$path" 2>/dev/null
+}
+
+# json FILE EXPRESSION: print what a Python expression makes of the parsed `r`.
+json() { python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
+json_is() { [ "$(json "$1" "$2")" = "$3" ]; }
+
+mounted() { grep -qF " $1 fuse.nacre " /proc/self/mounts; }
+can_mount() { [ -e /dev/fuse ] && { [ "$(id -u)" -eq 0 ] || command -v fusermount3 >/dev/null; }; }
+end_mounts() {
+  awk -v under="$TEST_TMP/" 'index($2, under) == 1 {print $2}' /proc/self/mounts | sort -r | while read -r end_dir; do
+    "$NACRE" umount --lazy "$end_dir" >/dev/null 2>&1 || umount -l "$end_dir"
+  done
+}

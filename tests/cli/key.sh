@@ -1,0 +1,94 @@
+#!/bin/sh
+# Credentials: where they come from, and the slots that they open.
+. "$(dirname "$0")/cli_lib.sh"
+cd "$TEST_TMP" || exit 1
+make_volume v --slot-name first
+works "--passfile" "$NACRE" ls --passfile pass v
+printf 'correct horse battery staple\r\nmore\n' >crlf
+works "the first line, CRLF or not" "$NACRE" ls --passfile crlf v
+printf 'correct horse battery staple' >bare
+works "without a line's end" "$NACRE" ls --passfile bare v
+got=0
+"$NACRE" ls --passfile - v <pass >"$out" 2>"$err" || got=$?
+judge "--passfile - is stdin" $got
+got=0
+"$NACRE" ls --passphrase-fd 7 v 7<pass >"$out" 2>"$err" || got=$?
+judge "--passphrase-fd" $got
+works "--extpass" "$NACRE" ls --extpass "cat '$TEST_TMP/pass'" v
+fails "--extpass that fails: 3" 3 "exit code 9" "$NACRE" ls --extpass 'exit 9' v
+fails "a wrong passphrase: 3" 3 "wrong passphrase" "$NACRE" ls --passfile wrong v
+fails "a passfile that is not there: 3" 3 "cannot open" "$NACRE" ls --passfile no-such-file v
+fails "no credential and no terminal: 3" 3 "no terminal" "$NACRE" ls v
+head -c 100 /dev/urandom >key
+fails "a key file where there is no slot for one: 3" 3 "" "$NACRE" ls --key-file key v
+run env -i PASSPHRASE=x "$NACRE" ls v
+[ "$got" -eq 3 ]
+judge "the environment is not read" $?
+
+# shellcheck disable=SC2086
+works "key add: a key file" "$NACRE" key add $pass --new-key-file key $cheap --name 'the key' v
+works "it opens" "$NACRE" ls --key-file key v
+# shellcheck disable=SC2086
+works "key add: a passphrase" "$NACRE" key add --key-file key --new-passfile pass2 $cheap v
+works "it opens, too" "$NACRE" ls --passfile pass2 v
+# shellcheck disable=SC2086
+works "key add: a recovery key" "$NACRE" key add $pass --new-recovery-key --name paper v
+cp "$out" recovery
+works "and that" "$NACRE" ls --passfile recovery v
+sed 's/^\(.\)\(.\)/\2\1/; t; s/^./0/' recovery >slip
+if cmp -s slip recovery; then sed 's/^./Z/' recovery >slip; fi
+fails "a slip in it is noticed and placed" 3 "group 1" "$NACRE" ls --recovery-key --passfile slip v
+# shellcheck disable=SC2086
+fails "a weak new passphrase: 3" 3 "too weak" sh -c "echo abc123 | $NACRE key add $pass --new-passfile - v"
+
+# shellcheck disable=SC2086
+works "key list --json" "$NACRE" key list $pass --json v
+holds "kinds and names" json_is "$out" '[(s["index"], s["kind"], s["name"]) for s in r["slots"]]' \
+  "[(0, 'passphrase', 'first'), (1, 'key-file', 'the key'), (2, 'passphrase', None), (3, 'recovery-key', 'paper')]"
+holds "dates" json_is "$out" 'all(1600000000 < s["created_s"] < 10000000000 for s in r["slots"])' True
+# shellcheck disable=SC2086
+works "key list" "$NACRE" key list $pass v
+holds "a line each" test "$(wc -l <"$out")" -eq 4
+works "key test says which" "$NACRE" key test --key-file key --json v
+holds "the key file's" json_is "$out" '(r["slot"], r["kind"])' "(1, 'key-file')"
+works "key test as text" "$NACRE" key test --passfile pass2 v
+holds "the second passphrase's" grep -q '^slot 2 (passphrase)$' "$out"
+fails "key test with a wrong one: 3" 3 "wrong passphrase" "$NACRE" key test --passfile wrong v
+
+# shellcheck disable=SC2086
+works "key change: the slot of the credential that is given" "$NACRE" key change --passfile pass2 --new-passfile wrong $cheap v
+works "the new one opens" "$NACRE" key test --passfile wrong --json v
+holds "the same slot" json_is "$out" 'r["slot"]' 2
+fails "the old one no more: 3" 3 "wrong passphrase" "$NACRE" key test --passfile pass2 v
+# shellcheck disable=SC2086
+works "key change --slot" "$NACRE" key change $pass --slot 2 --new-passfile pass2 $cheap v
+fails "so that the other is gone" 3 "wrong passphrase" "$NACRE" ls --passfile wrong v
+
+# shellcheck disable=SC2086
+works "key remove --slot" "$NACRE" key remove $pass --slot 1 v
+run "$NACRE" ls --key-file key v
+[ "$got" -eq 3 ]
+judge "the key file opens no more" $?
+# shellcheck disable=SC2086
+run "$NACRE" key remove $pass --slot 1 v
+[ "$got" -eq 1 ]
+judge "a slot that is empty: 1" $?
+works "key remove: one's own" "$NACRE" key remove --passfile pass2 v
+works "and the recovery key" "$NACRE" key remove --passfile recovery v
+# shellcheck disable=SC2086
+fails "the last one stays: 1" 1 "--force" "$NACRE" key remove $pass v
+works "and opens" "$NACRE" ls --passfile pass v
+# shellcheck disable=SC2086
+works "--force removes even that" "$NACRE" key remove $pass --force v
+run "$NACRE" ls --passfile pass v
+[ "$got" -eq 3 ]
+judge "then nothing opens: 3" $?
+
+# The second line of a descriptor is the new credential.
+make_volume two
+got=0
+# shellcheck disable=SC2086
+cat pass pass2 | "$NACRE" key change --passphrase-fd 0 --new-passphrase-fd 0 $cheap two >"$out" 2>"$err" || got=$?
+judge "old and new from one descriptor" $got
+works "the new one opens" "$NACRE" ls --passfile pass2 two
+finish

@@ -1,0 +1,135 @@
+#!/bin/sh
+# mount, umount, status, sync.
+. "$(dirname "$0")/cli_lib.sh"
+cd "$TEST_TMP" || exit 1
+if ! can_mount; then
+  skip "mount" "no /dev/fuse or no fusermount3 here"
+  exit 0
+fi
+trap end_mounts EXIT
+top=$(pwd -P)
+mount_v() {
+  # shellcheck disable=SC2086
+  "$NACRE" mount $pass "$@"
+}
+pid_of() { "$NACRE" status --json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["mounts"][0]["pid"])'; }
+make_volume v
+make_volume w
+mkdir m n full
+echo x >full/x
+
+works "mount" mount_v v m
+holds "it is there" mounted "$top/m"
+echo hello >m/file
+works "status" "$NACRE" status
+holds "says what is where" grep -qF "$top/v on $top/m, pid " "$out"
+works "status --json" "$NACRE" status --json m
+holds "fields" json_is "$out" 'sorted(r["mounts"][0])' \
+  "['dir', 'dirty_bytes', 'failed', 'failure', 'free_bytes', 'generation', 'pid', 'read_only', 'since_s', 'uid', 'used_bytes', 'volume']"
+works "status by the container's name" "$NACRE" status v
+works "sync" "$NACRE" sync m
+fails "sync of what is not mounted: 6" 6 "not mounted" "$NACRE" sync n
+works "info says where" "$NACRE" info --json v
+holds "in use, on m" json_is "$out" 'r["in_use"], r["mounted_on"]' "(True, '$top/m')"
+fails "a second mount: 5, and where it is" 5 "$top/m" mount_v v n
+# shellcheck disable=SC2086
+fails "ls without the mount: 5, and where it is" 5 "$top/m" "$NACRE" ls $pass v
+# shellcheck disable=SC2086
+fails "verify: 5" 5 "umount" "$NACRE" verify $pass v
+# shellcheck disable=SC2086
+fails "verify of the folder: 5" 5 "umount" "$NACRE" verify $pass m
+# shellcheck disable=SC2086
+fails "create --force over it: 5" 5 "$top/m" "$NACRE" create --force $pass $cheap v
+pid=$(pid_of m)
+holds "its process takes no core dump" grep -Eq '^Max core file size +0 +0 ' "/proc/$pid/limits"
+if [ "$(id -u)" -ne 0 ]; then
+  holds "and can't be looked into" sh -c "! cat /proc/$pid/environ >/dev/null 2>&1"
+fi
+holds "no passphrase in its arguments" sh -c "! tr '\\0' '\\n' </proc/$pid/cmdline | grep -q 'correct horse'"
+fails "a folder that isn't empty" 1 "nonempty" mount_v w full
+fails "a folder that isn't there" 1 "no such folder" mount_v w none
+fails "an option that there isn't: 2" 2 "unknown mount option" mount_v -o frobnicate w n
+fails "a wrong passphrase: 3" 3 "wrong passphrase" "$NACRE" mount --passfile wrong w n
+fails "no volume: 6" 6 "none" mount_v none n
+holds "nothing is mounted by these" sh -c "! grep -q ' $top/n ' /proc/self/mounts"
+
+(cd m && exec sleep 30) &
+sleeper=$!
+sleep 0.3
+fails "umount while busy: 5, and who" 5 "sleep ($sleeper)" "$NACRE" umount m
+holds "it is still there" test -f m/file
+kill $sleeper
+wait $sleeper 2>/dev/null
+works "umount" "$NACRE" umount m
+holds "it is gone" sh -c "! grep -q ' $top/m ' /proc/self/mounts"
+holds "and so is its process" sh -c "! kill -0 $pid 2>/dev/null"
+works "umount again is done already" "$NACRE" umount m
+# shellcheck disable=SC2086
+works "the file is in the volume" "$NACRE" cat $pass v file
+holds "with its text" test "$(cat "$out")" = hello
+
+works "mount --read-only" mount_v --read-only v m
+holds "can't be written" sh -c '! (echo x >m/new) 2>/dev/null'
+works "umount by the container's name" "$NACRE" umount v
+works "-o ro" mount_v -o ro,noexec v m
+holds "in the options" grep -Eq " $top/m fuse.nacre [^ ]*ro,[^ ]*noexec" /proc/self/mounts
+works "umount" "$NACRE" umount m
+works "mount two" sh -c '"$@" v m && "$@" w n' sh "$NACRE" mount --passfile pass
+works "umount --all" "$NACRE" umount --all
+holds "none is left" sh -c "! grep -q ' $top/' /proc/self/mounts"
+fails "umount of nothing: 2" 2 "--all" "$NACRE" umount
+
+works "mount" mount_v v m
+echo kept >m/kept
+"$NACRE" sync m
+kill -9 "$(pid_of m)"
+sleep 0.3
+holds "killed: the folder answers no more" sh -c '! ls m >/dev/null 2>&1'
+works "umount takes it away" "$NACRE" umount m
+works "mount again" mount_v v m
+holds "what was synced is there" test "$(cat m/kept)" = kept
+kill -9 "$(pid_of m)"
+sleep 0.3
+works "mount takes a dead one away" mount_v v m
+works "umount --lazy" "$NACRE" umount --lazy m
+works "mount --idle" mount_v --idle 1 v m
+tries=0
+while mounted "$top/m" && [ $tries -lt 80 ]; do
+  sleep 0.1
+  tries=$((tries + 1))
+done
+holds "it ends when nobody uses it" sh -c "! grep -q ' $top/m ' /proc/self/mounts"
+
+# shellcheck disable=SC2086
+"$NACRE" mount --foreground $pass v m 2>"$err" &
+pid=$!
+tries=0
+until mounted "$top/m" || [ $tries -gt 100 ]; do
+  sleep 0.1
+  tries=$((tries + 1))
+done
+holds "mount --foreground" mounted "$top/m"
+echo late >m/late
+kill -TERM $pid
+got=0
+wait $pid || got=$?
+judge "SIGTERM commits and unmounts" $got
+# shellcheck disable=SC2086
+works "the file is there" "$NACRE" cat $pass v late
+
+ln -s "$NACRE" mount.nacre
+ln -s "$NACRE" mount.fuse.nacre
+for helper in mount.nacre mount.fuse.nacre; do
+  works "$helper" "./$helper" "$top/v" "$top/m" -o "rw,noauto,x-something,passfile=$TEST_TMP/pass"
+  holds "has mounted" mounted "$top/m"
+  works "umount" "$NACRE" umount m
+done
+works "-f only pretends" ./mount.nacre "$top/v" "$top/m" -f -o "passfile=$TEST_TMP/pass"
+holds "indeed" sh -c "! grep -q ' $top/m ' /proc/self/mounts"
+run ./mount.nacre "$top/v"
+[ "$got" -eq 1 ]
+judge "wrong usage is 1" $?
+run ./mount.nacre "$top/v" "$top/m" -o "passfile=$TEST_TMP/wrong"
+[ "$got" -eq 32 ]
+judge "a failure is 32" $?
+finish
