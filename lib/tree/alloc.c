@@ -241,11 +241,11 @@ enum nacre_err alloc_take(struct alloc *a, uint64_t want, uint64_t min, uint64_t
 }
 
 enum nacre_err alloc_give(struct alloc *a, uint64_t unit, uint64_t units, bool now) {
-  if (units == 0 || unit >= a->units_end || units > a->units_end - unit)
-    return err_set(NACRE_ERR_DAMAGED, "a record names units past the container's end");
   pthread_mutex_lock(&a->lock);
   enum nacre_err err = NACRE_OK;
-  if (now) {
+  if (units == 0 || unit >= a->units_end || units > a->units_end - unit) {
+    err = err_set(NACRE_ERR_DAMAGED, "a record names units past the container's end");
+  } else if (now) {
     err = group_remember(a, unit, units);
     if (err == NACRE_OK)
       bits_change(a, unit, units, false);
@@ -258,15 +258,26 @@ enum nacre_err alloc_give(struct alloc *a, uint64_t unit, uint64_t units, bool n
   return err;
 }
 
+/* The first set unit in [unit, end), or end. */
+static uint64_t first_used(const struct alloc *a, uint64_t unit, uint64_t end) {
+  while (unit < end) {
+    unsigned from = (unsigned)(unit % 64), count = (unsigned)u64_min(end - unit, 64 - from);
+    uint64_t hit = a->bits[unit / 64] & word_mask(from, count);
+    if (hit != 0)
+      return unit / 64 * 64 + (unsigned)__builtin_ctzll(hit);
+    unit += count;
+  }
+  return end;
+}
+
 enum nacre_err alloc_mark(struct alloc *a, uint64_t unit, uint64_t units) {
   if (units == 0 || unit >= a->units_end || units > a->units_end - unit)
     return err_set(NACRE_ERR_DAMAGED, "the allocation log names units past the end");
   pthread_mutex_lock(&a->lock);
   enum nacre_err err = NACRE_OK;
-  for (uint64_t u = unit; u < unit + units && err == NACRE_OK; u++) {
-    if (alloc_bit(a, u))
-      err = err_set(NACRE_ERR_DAMAGED, "the allocation log allocates unit %llu twice", (unsigned long long)u);
-  }
+  uint64_t taken = first_used(a, unit, unit + units);
+  if (taken < unit + units)
+    err = err_set(NACRE_ERR_DAMAGED, "the allocation log allocates unit %llu twice", (unsigned long long)taken);
   if (err == NACRE_OK)
     bits_change(a, unit, units, true);
   pthread_mutex_unlock(&a->lock);

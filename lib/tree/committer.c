@@ -98,8 +98,9 @@ static void *committer_main(void *arg) {
   pthread_mutex_lock(&e->commit_lock);
   while (!e->stopping) {
     struct timespec at = deadline(e->options.commit_interval_ms);
-    while (!e->stopping && pthread_cond_timedwait(&e->commit_changed, &e->commit_lock, &at) != ETIMEDOUT)
+    while (!e->stopping && !e->asked && pthread_cond_timedwait(&e->commit_changed, &e->commit_lock, &at) != ETIMEDOUT)
       ;
+    e->asked = false;
     if (e->stopping || e->committing)
       continue;
     e->committing = true;
@@ -108,6 +109,18 @@ static void *committer_main(void *arg) {
   }
   pthread_mutex_unlock(&e->commit_lock);
   return NULL;
+}
+
+bool committer_ask(struct engine *e) {
+  if (!e->has_committer)
+    return false;
+  pthread_mutex_lock(&e->commit_lock);
+  if (!e->asked && !e->committing) {
+    e->asked = true;
+    pthread_cond_broadcast(&e->commit_changed);
+  }
+  pthread_mutex_unlock(&e->commit_lock);
+  return true;
 }
 
 enum nacre_err committer_start(struct engine *e) {

@@ -50,6 +50,7 @@ struct engine {
   uint64_t commits_started, commits_ended;
   enum nacre_err commit_result; /* of the last one that ended */
   bool committing;              /* or paused */
+  bool asked;                   /* the thread shall commit now */
   bool stopping;
   pthread_t committer;
   bool has_committer;
@@ -86,6 +87,8 @@ NACRE_MUST_USE enum nacre_err commit_run(struct engine *e, bool hold);
 /* ---- committer.c ---- */
 NACRE_MUST_USE enum nacre_err committer_start(struct engine *e);
 void committer_stop(struct engine *e);
+/* Have the thread commit soon. False if there is none. */
+bool committer_ask(struct engine *e);
 
 /* ---- space.c ---- */
 /* Largest thing that must be contiguous, in units. */

@@ -112,15 +112,19 @@ enum nacre_err space_take(struct engine *e, uint64_t units, uint64_t keep) {
     if (err != NACRE_ERR_NO_SPACE)
       return err;
     if (commits++ == RELIEF_COMMITS)
-      return err_set(NACRE_ERR_NO_SPACE, "the volume is full");
+      return space_grow(e, units); /* once more, for its word on which of the two is full, volume or host */
     ERR_TRY(relieve_space(e));
   }
 }
 
-/* Dirty nodes are memory too: past their share, commit before making more. */
+/* Dirty nodes are memory too. At a third of it a commit is asked for; at two thirds who makes more waits for one. */
 static enum nacre_err relieve_memory(struct engine *e) {
   uint64_t dirty_bytes = e->tree.dirty_nodes * (FORMAT_NODE_BYTES + FORMAT_NODE_BYTES / 4);
-  return dirty_bytes > e->options.memory_bytes / 3 ? engine_commit(e) : NACRE_OK;
+  if (dirty_bytes <= e->options.memory_bytes / 3)
+    return NACRE_OK;
+  if (dirty_bytes <= e->options.memory_bytes / 3 * 2 && committer_ask(e))
+    return NACRE_OK;
+  return engine_commit(e);
 }
 
 enum nacre_err space_reserve(struct engine *e, uint64_t units) {
