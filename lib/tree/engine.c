@@ -131,7 +131,7 @@ static enum nacre_err create_in(struct engine *e, const struct engine_geometry *
   ERR_TRY(tree_make_root(&e->tree));
   e->durable = (struct superblock){
       .units_limit = e->units_limit, .chunk_bytes = g->chunk_bytes, .node_bytes = FORMAT_NODE_BYTES};
-  e->next_ino = 1;
+  e->next_ino = 2; /* 1 is the root folder */
   e->header_sequence_min = g->header_sequence;
   return commit_run(e, false);
 }
