@@ -18,7 +18,6 @@ struct engine {
   struct engine_options options;
   uint64_t units_limit; /* constant from the opening on, like the next */
   uint32_t chunk_bytes;
-  uint64_t keep_units; /* the reserve that TXN_NORMAL and data leave alone */
   engine_flush_fn flush;
   void *flush_arg;
 
@@ -93,12 +92,15 @@ bool committer_ask(struct engine *e);
 /* ---- space.c ---- */
 /* Largest thing that must be contiguous, in units. */
 uint32_t space_cluster_units(uint32_t chunk_bytes);
-uint64_t space_keep_units(uint64_t units_limit);
+/* The reserve that only freeing may use, of a container of that size: free units that are really allocated on the
+ * host, since the container grows before it gets smaller than that. */
+uint64_t space_keep_units(const struct engine *e, uint64_t units_end);
 /* Make the container longer by at least `units` free ones. NACRE_ERR_NO_SPACE at its limit or where the host is full.
  */
 NACRE_MUST_USE enum nacre_err space_grow(struct engine *e, uint64_t units);
-/* Room for `units`, leaving `keep`: as it is, after growing, or after commits that free what is pending. */
-NACRE_MUST_USE enum nacre_err space_take(struct engine *e, uint64_t units, uint64_t keep);
+/* Room for `units` besides the reserve (a part of it, for freeing): as it is, after growing, or after commits that
+ * free what is pending. */
+NACRE_MUST_USE enum nacre_err space_take(struct engine *e, uint64_t units, bool freeing);
 /* What dirty nodes will need at the freeze. */
 uint64_t space_dirty_units(struct engine *e);
 

@@ -180,7 +180,6 @@ static enum nacre_err load_commit(struct engine *e, const struct superblock *sb)
   ERR_TRY(tree_load_root(&e->tree, &sb->root, sb->root_level));
   e->units_limit = sb->units_limit;
   e->chunk_bytes = sb->chunk_bytes;
-  e->keep_units = u64_max(space_keep_units(sb->units_limit), (uint64_t)64 * e->alloc.cluster_units);
   e->durable = *sb;
   e->next_ino = sb->next_ino;
   e->inodes = sb->inodes;
@@ -296,9 +295,9 @@ uint32_t engine_chunk_bytes(const struct engine *e) {
 /* Pending space counts: who runs short gets it by commits. */
 static uint64_t free_units(struct engine *e, uint64_t units_end) {
   uint64_t free = alloc_available(&e->alloc) + alloc_pending_units(&e->alloc);
-  uint64_t besides = e->keep_units + space_dirty_units(e);
-  if (store_can_resize(e->store))
-    free += e->units_limit - units_end;
+  uint64_t at_most = store_can_resize(e->store) ? e->units_limit : units_end;
+  uint64_t besides = space_keep_units(e, at_most) + space_dirty_units(e);
+  free += at_most - units_end;
   return free > besides ? free - besides : 0;
 }
 

@@ -15,8 +15,9 @@ uint32_t space_cluster_units(uint32_t chunk_bytes) {
   return chunk_units > FORMAT_NODE_UNITS ? chunk_units : FORMAT_NODE_UNITS;
 }
 
-uint64_t space_keep_units(uint64_t units_limit) {
-  return u64_min(u64_max(units_limit / 128, KEEP_UNITS_MIN), KEEP_UNITS_MAX);
+uint64_t space_keep_units(const struct engine *e, uint64_t units_end) {
+  uint64_t least = u64_max(KEEP_UNITS_MIN, (uint64_t)KEEP_CLUSTERS_MIN * e->alloc.cluster_units);
+  return u64_max(u64_min(units_end / 64, KEEP_UNITS_MAX), least);
 }
 
 uint64_t space_dirty_units(struct engine *e) {
@@ -101,9 +102,10 @@ static enum nacre_err relieve_space(struct engine *e) {
   return engine_commit(e);
 }
 
-enum nacre_err space_take(struct engine *e, uint64_t units, uint64_t keep) {
+enum nacre_err space_take(struct engine *e, uint64_t units, bool freeing) {
   for (unsigned commits = 0;;) {
-    uint64_t besides = keep + space_dirty_units(e);
+    uint64_t keep = space_keep_units(e, alloc_units_end(&e->alloc));
+    uint64_t besides = (freeing ? keep / 4 : keep) + space_dirty_units(e);
     if (alloc_reserve(&e->alloc, units, besides))
       return NACRE_OK;
     enum nacre_err err = space_grow(e, units);
@@ -130,7 +132,7 @@ static enum nacre_err relieve_memory(struct engine *e) {
 enum nacre_err space_reserve(struct engine *e, uint64_t units) {
   ERR_TRY(engine_check_writable(e));
   ERR_TRY(relieve_memory(e));
-  return space_take(e, units, e->keep_units);
+  return space_take(e, units, false);
 }
 
 void space_release(struct engine *e, uint64_t units) {
@@ -145,7 +147,7 @@ enum nacre_err txn_begin(struct engine *e, enum txn_class class, uint32_t record
   if (class != TXN_FLUSH) {
     ERR_TRY(relieve_memory(e));
     uint64_t units = engine_metadata_units(e, records);
-    ERR_TRY(space_take(e, units, class == TXN_NORMAL ? e->keep_units : e->keep_units / 4));
+    ERR_TRY(space_take(e, units, class == TXN_FREEING));
     txn->reserved_units = units;
   }
   gate_enter(&e->gate);
