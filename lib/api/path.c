@@ -49,7 +49,8 @@ static enum nacre_err follow_link(struct path *p, uint64_t ino, struct rest *res
   if (!joined)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   memcpy(joined, target, target_len);
-  memcpy(joined + target_len, rest->at, left + 1);
+  memcpy(joined + target_len, rest->at, left);
+  joined[target_len + left] = 0;
   if (target[0] == '/')
     drop_folders(p, 0);
   free(rest->owned);

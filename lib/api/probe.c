@@ -49,7 +49,11 @@ enum nacre_err nacre_probe(const struct nacre_target *target, struct nacre_publi
   }
   ERR_TRY(target_open(target, FILE_STORE_READ_ONLY | FILE_STORE_NO_LOCK, &store));
   struct headers *h = malloc(sizeof *h);
-  err = h ? headers_read(&store, h) : err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  if (!h) {
+    store_close(&store);
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  }
+  err = headers_read(&store, h);
   store_close(&store);
   if (err == NACRE_OK)
     err = target_in_use(target, &ours.in_use);
@@ -57,8 +61,7 @@ enum nacre_err nacre_probe(const struct nacre_target *target, struct nacre_publi
     err = describe(h, &ours);
   if (err == NACRE_OK || err == NACRE_ERR_UNSUPPORTED)
     struct_give(info, &ours, sizeof ours);
-  if (h)
-    headers_free(h);
+  headers_free(h);
   free(h);
   return err;
 }

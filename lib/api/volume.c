@@ -54,7 +54,7 @@ static enum nacre_err options_take(const struct nacre_open_options *theirs, stru
 
 enum nacre_err nacre_volume_open(const struct nacre_target *target, const struct nacre_open_options *options,
                                  const nacre_credential *cred, nacre_volume **out) {
-  struct volume_options ours;
+  struct volume_options ours = {0};
   struct store store;
   err_clear();
   if (!out)

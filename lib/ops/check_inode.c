@@ -128,10 +128,10 @@ static enum nacre_err find_bad_chunks(struct check *c, uint64_t first, const str
     enum nacre_err err = data_read(c->engine, x, i, 1, c->data);
     if (err == NACRE_ERR_DAMAGED)
       check_problem(c, c->current.ino, "the data at offset %llu does not authenticate",
-                    (unsigned long long)((first + i) * x->chunk_bytes));
+                    (unsigned long long)(first + i) * x->chunk_bytes);
     else if (err == NACRE_ERR_IO)
       check_problem(c, c->current.ino, "the data at offset %llu can't be read: %s",
-                    (unsigned long long)((first + i) * x->chunk_bytes), err_message());
+                    (unsigned long long)(first + i) * x->chunk_bytes, err_message());
     else if (err != NACRE_OK)
       return err;
   }

@@ -102,8 +102,10 @@ static enum nacre_err make_keys(struct create *c, const struct nacre_credential 
   c->sealed = secmem_alloc(sizeof *c->sealed);
   c->master_key = secmem_alloc(32);
   c->raw = malloc(FORMAT_HEADER_BYTES);
-  if (!c->header || !c->sealed || !c->master_key || !c->raw)
-    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  if (!c->header || !c->sealed || !c->master_key || !c->raw) {
+    err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+    return NACRE_ERR_NO_MEMORY;
+  }
   memset(c->sealed, 0, sizeof *c->sealed);
   env_random(c->master_key, 32);
   env_random(c->sealed->identity_secret, sizeof c->sealed->identity_secret);
@@ -182,22 +184,27 @@ static enum nacre_err make_tree(const struct create *c, struct workers *workers)
   return with_engine(c, workers, true);
 }
 
-/* What is on the store now, read back as an opening would. */
-static enum nacre_err verify(const struct create *c, struct workers *workers) {
-  struct headers *h = malloc(sizeof *h);
-  struct header_sealed *sealed = secmem_alloc(sizeof *sealed);
-  enum nacre_err err = NACRE_OK;
-  if (!h || !sealed)
-    err = err_set(NACRE_ERR_NO_MEMORY, "out of memory");
-  if (err == NACRE_OK)
-    err = headers_read(c->store, h);
-  for (unsigned copy = 0; copy < HEADERS_COPIES && err == NACRE_OK; copy++) {
-    err = h->state[copy];
+static enum nacre_err verify_headers(const struct create *c, struct headers *h, struct header_sealed *sealed) {
+  ERR_TRY(headers_read(c->store, h));
+  for (unsigned copy = 0; copy < HEADERS_COPIES; copy++) {
+    enum nacre_err err = h->state[copy];
     if (err == NACRE_OK)
       err = header_open_sealed(h->raw[copy], c->master_key, sealed);
     if (err != NACRE_OK)
-      err = err_set(NACRE_ERR_IO, "copy %u of the header does not read back as it was written", copy);
+      return err_set(NACRE_ERR_IO, "copy %u of the header does not read back as it was written", copy);
   }
+  return NACRE_OK;
+}
+
+/* What is on the store now, read back as an opening would. */
+static enum nacre_err verify(const struct create *c, struct workers *workers) {
+  struct headers *h = calloc(1, sizeof *h);
+  struct header_sealed *sealed = secmem_alloc(sizeof *sealed);
+  enum nacre_err err = NACRE_ERR_NO_MEMORY;
+  if (h && sealed)
+    err = verify_headers(c, h, sealed);
+  else
+    err_set(err, "out of memory");
   if (h)
     headers_free(h);
   free(h);

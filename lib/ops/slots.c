@@ -62,13 +62,17 @@ static void change_free(struct change *c) {
 static enum nacre_err change_begin(struct volume *v, struct change *c) {
   memset(c, 0, sizeof *c);
   ERR_TRY(engine_check_writable(v->engine));
-  if (v->header_failed)
-    return err_set(NACRE_ERR_READ_ONLY, "an earlier change of the keyslots failed; open the volume again first");
+  if (v->header_failed) {
+    err_set(NACRE_ERR_READ_ONLY, "an earlier change of the keyslots failed; open the volume again first");
+    return NACRE_ERR_READ_ONLY;
+  }
   c->header = malloc(sizeof *c->header);
   c->sealed = secmem_alloc(sizeof *c->sealed);
   c->raw = malloc(FORMAT_HEADER_BYTES);
-  if (!c->header || !c->sealed || !c->raw)
-    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  if (!c->header || !c->sealed || !c->raw) {
+    err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+    return NACRE_ERR_NO_MEMORY;
+  }
   memcpy(c->header, v->header, sizeof *c->header);
   memcpy(c->sealed, v->sealed, sizeof *c->sealed);
   return NACRE_OK;

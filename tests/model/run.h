@@ -18,8 +18,9 @@ struct config {
   uint32_t commit_interval_ms;
   uint64_t memory_bytes;
   size_t file_max_bytes;
-  unsigned nodes_max; /* above that, steps that delete are preferred */
-  bool fills;         /* NACRE_ERR_NO_SPACE is to be met */
+  unsigned large_percent; /* of writes: up to a quarter of the largest file */
+  unsigned nodes_max;     /* above that, steps that delete are preferred */
+  bool fills;             /* NACRE_ERR_NO_SPACE is to be met */
   unsigned steps;
 };
 
@@ -49,7 +50,7 @@ struct run {
 };
 
 /* Say what is wrong, with seed and step, and end the program. */
-_Noreturn void run_fail(const struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void run_fail(const struct run *r, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
 void run_note(const struct run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 uint64_t run_random(struct run *r);

@@ -36,12 +36,12 @@ static void target_close(struct target *t) {
 }
 
 static size_t some_length(struct run *r) {
-  uint64_t kind = run_below(r, 10);
+  uint64_t kind = run_below(r, 9);
+  if (run_chance(r, r->config->large_percent))
+    return 1 + (size_t)run_below(r, r->config->file_max_bytes / 4);
   if (kind < 4)
     return 1 + (size_t)run_below(r, 200);
-  if (kind < 6)
-    return 4096 * (1 + (size_t)run_below(r, 4));
-  return kind < 9 ? 1 + (size_t)run_below(r, 40000) : 1 + (size_t)run_below(r, r->config->file_max_bytes / 4);
+  return kind < 6 ? 4096 * (1 + (size_t)run_below(r, 4)) : 1 + (size_t)run_below(r, 40000);
 }
 
 /* Inside, around the end, at chunk borders, or far beyond, so that a hole comes to be. */
