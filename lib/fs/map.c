@@ -46,9 +46,7 @@ enum nacre_err map_find(struct fs *fs, const struct inode *inode, uint64_t from,
     return damaged_extent();
   if (!f.found)
     return NACRE_ERR_NOT_FOUND;
-  struct engine_info info;
-  engine_get_info(fs->engine, &info);
-  ERR_TRY(extent_decode(f.value, f.len, info.units_end, &out->x));
+  ERR_TRY(extent_decode(f.value, f.len, engine_units_end(fs->engine), &out->x));
   if (out->x.chunk_bytes != inode_chunk_bytes(inode))
     return damaged_extent();
   out->first = f.first;

@@ -80,6 +80,8 @@ struct engine_info {
 };
 void engine_get_info(struct engine *e, struct engine_info *info);
 uint32_t engine_chunk_bytes(const struct engine *e);
+/* End of the container's area now: what pointers may name. Cheap, unlike engine_get_info. */
+uint64_t engine_units_end(struct engine *e);
 /* Check that mutations are allowed: NACRE_ERR_READ_ONLY otherwise. */
 NACRE_MUST_USE enum nacre_err engine_check_writable(struct engine *e);
 
