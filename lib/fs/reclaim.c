@@ -45,11 +45,9 @@ static bool step_visit(void *arg, const struct key *key, const uint8_t *value, s
 
 /* The records behind the inode's own. */
 static enum nacre_err step_collect(struct fs *fs, uint64_t ino, struct step *s) {
-  struct engine_info info;
-  engine_get_info(fs->engine, &info);
   s->count = 0;
   s->bad = s->more = false;
-  s->units_end = info.units_end;
+  s->units_end = engine_units_end(fs->engine);
   struct key low = key_make(ino, FORMAT_RECORD_INODE, 1);
   struct key high = key_make(ino, UINT8_MAX, UINT64_MAX);
   ERR_TRY(tree_scan(fs->engine, &low, &high, step_visit, s));

@@ -292,6 +292,10 @@ uint32_t engine_chunk_bytes(const struct engine *e) {
   return e->chunk_bytes;
 }
 
+uint64_t engine_units_end(struct engine *e) {
+  return alloc_units_end(&e->alloc);
+}
+
 /* Pending space counts: who runs short gets it by commits. */
 static uint64_t free_units(struct engine *e, uint64_t units_end) {
   uint64_t free = alloc_available(&e->alloc) + alloc_pending_units(&e->alloc);
