@@ -108,7 +108,7 @@ static enum nacre_err first_sizes(struct store *store, const struct engine_geome
   ERR_TRY(store_size(store, &size));
   uint64_t smallest = FORMAT_GROUP_1_OFFSET + FORMAT_GROUP_BYTES;
   if (!store_can_resize(store)) {
-    *units_limit = *units_end = size / FORMAT_UNIT_BYTES / 64 * 64;
+    *units_limit = *units_end = u64_min(size, g->size_limit_bytes) / FORMAT_UNIT_BYTES / 64 * 64;
   } else {
     *units_limit = g->size_limit_bytes / FORMAT_UNIT_BYTES / 64 * 64;
     *units_end = u64_min(*units_limit, (smallest / FORMAT_UNIT_BYTES + 63) / 64 * 64);

@@ -38,7 +38,7 @@ struct engine_keys {
 void engine_keys_free(struct engine_keys *keys);
 
 struct engine_geometry {
-  uint64_t size_limit_bytes; /* what the container may grow to; the store's size where it cannot be resized */
+  uint64_t size_limit_bytes; /* what the container may grow to, or, where it cannot, how much of the store it takes */
   uint32_t chunk_bytes;
   uint64_t header_sequence;
 };
