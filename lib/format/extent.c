@@ -59,6 +59,8 @@ static bool extent_is_sound(const struct extent *e, uint64_t units_end) {
     return false;
   if (e->birth == 0 || e->birth > e->alloc || e->epoch == 0)
     return false;
+  if (le64_get(e->nonce + AEAD_NONCE_BYTES - 8) > UINT64_MAX - e->count)
+    return false;
   uint64_t units = extent_units(e);
   return e->unit < units_end && units <= units_end - e->unit;
 }

@@ -26,6 +26,8 @@ static enum nacre_err read_segments(struct block_io *io, const struct superblock
   uint64_t first_unit = p->unit + p->len_bytes / FORMAT_UNIT_BYTES;
   uint8_t base[AEAD_NONCE_BYTES];
   reader_copy(index, base, sizeof base);
+  if (le64_get(base + AEAD_NONCE_BYTES - 8) > UINT64_MAX - body_bytes / SEGMENT_BYTES)
+    return malformed("a checkpoint's nonces");
   for (uint64_t done = 0; done < body_bytes; done += SEGMENT_BYTES) {
     uint64_t part = u64_min(SEGMENT_BYTES, body_bytes - done);
     struct ptr s = {.unit = first_unit + done / FORMAT_UNIT_BYTES,
