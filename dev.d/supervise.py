@@ -153,8 +153,9 @@ def environment(folder, reports):
                XDG_RUNTIME_DIR=os.path.join(folder, "run"), LC_ALL="C.UTF-8")
     for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         env.pop(name, None)
-    for name in ("tmp", "home", "run"):
-        os.mkdir(os.path.join(folder, name), 0o700)
+    for name, mode in (("tmp", 0o755), ("home", 0o700), ("run", 0o700)):
+        os.mkdir(os.path.join(folder, name))
+        os.chmod(os.path.join(folder, name), mode)
     # A daemon's stderr leads nowhere, so that reports go to files.
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
         if name in env:
@@ -190,6 +191,7 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
     folder = os.path.realpath(tempfile.mkdtemp(prefix="nacre-test-"))
+    os.chmod(folder, 0o711)  # a test may let other users in
     reports = os.path.join(folder, "sanitizer")
     os.mkdir(reports)
     code = 1
