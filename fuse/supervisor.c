@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #define WAITING_MAX 16
-#define KICK_INTERVAL_NS 10000000L
+#define KICK_INTERVAL_NS 2000000L
+#define LOOP_PATIENCE_NS 1000000000L
 
 static const int ending_signals[] = {SIGTERM, SIGINT, SIGHUP};
 #define ENDING_SIGNALS (sizeof ending_signals / sizeof ending_signals[0])
@@ -82,6 +83,14 @@ static void signals_give_back(const struct supervisor *s) {
 
 /* ---- Ending ---- */
 
+/* Unmounted, the loop ends by itself, unless a copy of the mount is left in some other place or namespace. */
+static bool loop_ends(const struct mount *m) {
+  const struct timespec pause = {.tv_nsec = KICK_INTERVAL_NS};
+  for (long waited_ns = 0; waited_ns < LOOP_PATIENCE_NS && !atomic_load(&m->loop_done); waited_ns += pause.tv_nsec)
+    nanosleep(&pause, NULL);
+  return atomic_load(&m->loop_done);
+}
+
 /* The loop waits for its end on a semaphore that only a receiver posts or a signal interrupts. */
 static void end_loop(struct mount *m) {
   notify_drain(m->notifier);
@@ -102,8 +111,7 @@ static enum nacre_err end_mount(struct supervisor *s, bool anyway) {
   if (err != NACRE_OK && !anyway)
     return err;
   s->ended = true;
-  /* Unmounted, the loop ends by itself, unless the same filesystem is mounted elsewhere too. */
-  if (err != NACRE_OK)
+  if (err != NACRE_OK || !loop_ends(s->m))
     end_loop(s->m);
   return NACRE_OK;
 }

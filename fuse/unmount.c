@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +27,24 @@ void unmount_flush(const struct mount *m) {
 static bool is_on_top(const struct mount *m) {
   struct stat st;
   return stat(m->mountpoint, &st) == 0 && st.st_dev == m->device;
+}
+
+static bool is_mounted_anywhere(const struct mount *m) {
+  FILE *file = fopen("/proc/self/mountinfo", "re");
+  if (file == NULL)
+    return true;
+  char *line = NULL;
+  size_t room = 0;
+  bool found = false;
+  while (!found && getline(&line, &room, file) > 0) {
+    unsigned number_major = 0;
+    unsigned number_minor = 0;
+    found = sscanf(line, "%*d %*d %u:%u ", &number_major, &number_minor) == 2 &&
+            makedev(number_major, number_minor) == m->device;
+  }
+  free(line);
+  fclose(file);
+  return found;
 }
 
 static enum nacre_err unmount_as_root(const struct mount *m) {
@@ -64,7 +85,7 @@ static enum nacre_err unmount_as_user(const struct mount *m) {
 }
 
 enum nacre_err unmount_try(const struct mount *m) {
-  if (!is_on_top(m))
-    return NACRE_OK;
+  if (!is_on_top(m)) /* covered by another mount, or gone */
+    return is_mounted_anywhere(m) ? NACRE_ERR_IN_USE : NACRE_OK;
   return geteuid() == 0 ? unmount_as_root(m) : unmount_as_user(m);
 }

@@ -1,0 +1,105 @@
+# shellcheck shell=sh
+# What the mount suites share. Sourced from a script in this folder; needs NACRE and TEST_TMP.
+set -u
+
+: "${NACRE:?the program under test}" "${TEST_TMP:?an empty folder}"
+here=$(cd "$(dirname "$0")" && pwd)
+failed=0
+
+if [ ! -e /dev/fuse ]; then
+  echo "skip - ${0##*/}: no /dev/fuse here"
+  exit 0
+fi
+
+ok() { echo "ok - $1"; }
+not_ok() {
+  echo "not ok - $1"
+  failed=1
+}
+skip() { echo "skip - $1: $2"; }
+
+# check NAME COMMAND...: the command runs with set -e; what it printed is shown where it fails.
+check() {
+  check_name=$1
+  shift
+  (
+    set -e
+    "$@"
+  ) >"$TEST_TMP/check.log" 2>&1
+  check_code=$?
+  if [ $check_code -eq 0 ]; then
+    ok "$check_name"
+  else
+    not_ok "$check_name"
+    echo "# exit code $check_code"
+    sed 's/^/# /' "$TEST_TMP/check.log"
+  fi
+}
+
+# refused CODE COMMAND...: it fails with that exit code and says why in one line.
+refused() {
+  refused_code=$1
+  shift
+  refused_got=0
+  "$@" >"$TEST_TMP/refused.log" 2>&1 || refused_got=$?
+  cat "$TEST_TMP/refused.log"
+  [ "$refused_got" -eq "$refused_code" ] || {
+    echo "exit code $refused_got, not $refused_code"
+    return 1
+  }
+  [ "$(wc -l <"$TEST_TMP/refused.log")" -eq 1 ]
+}
+
+mounted() { grep -qF " $1 fuse.nacre " /proc/self/mounts; }
+
+# wait_for COMMAND...: until it succeeds, ten seconds at most.
+wait_for() {
+  wait_left=200
+  until "$@"; do
+    wait_left=$((wait_left - 1))
+    [ $wait_left -gt 0 ] || return 1
+    sleep 0.05
+  done
+}
+
+not() { ! "$@"; }
+
+printf 'correct horse battery staple\n' >"$TEST_TMP/pass"
+chmod 711 "$TEST_TMP"
+
+make_volume() {
+  make_path=$1
+  shift
+  "$NACRE" create --passfile "$TEST_TMP/pass" --kdf-memory 32M --kdf-passes 1 "$@" "$make_path" >/dev/null
+}
+
+# mount_at VOLUME DIR [OPTION...]
+mount_at() {
+  at_volume=$1
+  at_dir=$2
+  shift 2
+  mkdir -p "$at_dir"
+  "$NACRE" mount --passfile "$TEST_TMP/pass" "$@" "$at_volume" "$at_dir" >/dev/null
+}
+
+unmount() { "$NACRE" umount "$1"; }
+daemon_of() { "$NACRE" status --json | python3 -c '
+import json, os, sys
+for mount in json.load(sys.stdin)["mounts"]:
+    if os.path.realpath(mount["dir"]) == os.path.realpath(sys.argv[1]):
+        print(mount["pid"])' "$1"; }
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# Whatever happened: nothing of ours stays mounted.
+end_mounts() {
+  awk -v under="$TEST_TMP/" 'index($2, under) == 1 {print $2}' /proc/self/mounts | sort -r | while read -r end_dir; do
+    "$NACRE" umount "$end_dir" >/dev/null 2>&1 || fusermount3 -uz "$end_dir" 2>/dev/null || umount -l "$end_dir"
+  done
+}
+
+finish() { exit $failed; }
+
+trap end_mounts EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM

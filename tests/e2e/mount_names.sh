@@ -1,0 +1,7 @@
+#!/bin/sh
+# Names in a mounted volume: making, renaming, linking, listing, removing.
+. "$(dirname "$0")/mount_lib.sh"
+make_volume "$TEST_TMP/v.nacre" && mount_at "$TEST_TMP/v.nacre" "$TEST_TMP/m" || not_ok "mount"
+PYTHONPATH=$here python3 -B "$here/mount_names.py" "$TEST_TMP/m" || failed=1
+check "umount" unmount "$TEST_TMP/m"
+finish
