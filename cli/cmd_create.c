@@ -100,6 +100,10 @@ static int check_target(const char *path, bool force, bool *fresh) {
     return report_error(EXIT_IN_USE, path, "the device is in use; unmount what is on it first");
   if (S_ISREG(st.st_mode) && st.st_size == 0)
     return EXIT_DONE;
+  const struct nacre_target target = volume_target(path);
+  struct nacre_public_info info = {.struct_size = sizeof info};
+  if (nacre_probe(&target, &info) == NACRE_OK && info.in_use)
+    return volume_report_in_use(path);
   char *content = describe_content(path);
   int code = EXIT_DONE;
   if (force) {

@@ -52,7 +52,7 @@ static int find_target(const char *volume, nacre_volume *vol, const char *path, 
 
 static void put_operand(struct put *put, const char *source, const struct put_target *target) {
   const bool is_stdin = strcmp(source, "-") == 0;
-  char *base = target->into ? path_base(is_stdin ? "" : source) : strdup(target->name);
+  char *base = target->name != NULL ? strdup(target->name) : path_base(is_stdin ? "" : source);
   if (base == NULL) {
     tally_add(&put->tally, report_no_memory());
     return;

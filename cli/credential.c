@@ -122,7 +122,7 @@ static void drain(int fd) {
 }
 
 static int read_command(const char *command, const char *volume, struct secret *secret) {
-  pid_t pid;
+  pid_t pid = -1;
   int output = -1;
   const int error = spawn_shell(command, &pid, &output);
   if (error != 0)

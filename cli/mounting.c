@@ -77,11 +77,9 @@ static int check_mountpoint(const char *dir, const struct mount_options *options
   char why[WHY_BYTES] = "";
   enum nacre_err err = mount_check(dir, options, why, sizeof why);
   if (err == NACRE_ERR_IN_USE && mountpoint_is_dead(dir)) {
-    const int error = mountpoint_detach(dir, true);
-    if (error == 0) {
+    if (mountpoint_detach(dir, true) == 0)
       report_note(dir, "took away a mount whose process had died");
-      err = mount_check(dir, options, why, sizeof why);
-    }
+    err = mount_check(dir, options, why, sizeof why); /* somebody else may have been faster */
   }
   if (err == NACRE_OK)
     return EXIT_DONE;

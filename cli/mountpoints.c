@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,8 +104,8 @@ void mountpoint_free(struct mountpoint *mountpoint) {
 }
 
 bool mountpoint_is_dead(const char *dir) {
-  struct stat st;
-  return stat(dir, &st) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+  struct statfs fs; /* stat would be answered from the kernel's cache for long after */
+  return statfs(dir, &fs) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 /* fusermount3 says on stderr what it doesn't like; its exit code tells no more than that. */

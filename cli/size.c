@@ -34,9 +34,11 @@ bool size_parse(const char *text, uint64_t *bytes) {
     return false;
   double fraction = 0;
   if (*end == '.') {
-    double scale = 0.1;
-    for (end++; *end >= '0' && *end <= '9'; end++, scale /= 10)
+    double scale = 1;
+    for (end++; *end >= '0' && *end <= '9'; end++) {
+      scale /= 10;
       fraction += (*end - '0') * scale;
+    }
   }
   int power = size_suffix_power(end);
   if (power < 0 || (fraction > 0 && power == 0))
@@ -96,8 +98,8 @@ const char *size_text(uint64_t bytes, char text[SIZE_TEXT_BYTES]) {
     (void)snprintf(text, SIZE_TEXT_BYTES, "%" PRIu64 " B", bytes);
     return text;
   }
-  double value = (double)bytes;
-  int power = 0;
+  double value = (double)bytes / 1024;
+  int power = 1;
   while (value >= 1024 && size_letters[power] != '\0') {
     value /= 1024;
     power++;

@@ -9,15 +9,18 @@
 /* zxcvbn's time grows with the square of the length and more; past this many bytes nothing is weak but repetition,
  * which shows in the first of them. */
 #define STRENGTH_MEASURED_BYTES 128
+/* Past this nothing is told apart, and a double still holds the power. */
+#define STRENGTH_BITS_MAX 1000
 
 /* The attacker that a cost is stated for. */
 #define STRENGTH_ATTACKER_CORES 1000.0
 
 static double two_to(double bits) {
+  const int whole = bits < STRENGTH_BITS_MAX ? (int)bits : STRENGTH_BITS_MAX;
   double value = 1;
-  for (; bits >= 1; bits -= 1)
+  for (int i = 0; i < whole; i++)
     value *= 2;
-  return value * (1 + bits); /* linear between powers: near enough for an estimate */
+  return value * (1 + (bits - whole)); /* linear between powers: near enough for an estimate */
 }
 
 static int score_of(double guesses) {
@@ -74,8 +77,11 @@ void strength_measure(const struct secret *passphrase, const char *known[], stru
   if (!secret_alloc(&text, STRENGTH_MEASURED_BYTES))
     return;
   text.len = passphrase->len < STRENGTH_MEASURED_BYTES ? passphrase->len : STRENGTH_MEASURED_BYTES;
-  for (size_t i = 0; i < text.len; i++)
-    text.bytes[i] = passphrase->bytes[i] != '\0' ? passphrase->bytes[i] : ' ';
+  for (size_t i = 0; i < text.len; i++) {
+    text.bytes[i] = passphrase->bytes[i];
+    if (text.bytes[i] == '\0') /* it would end the text */
+      text.bytes[i] = ' ';
+  }
   text.bytes[text.len] = '\0';
 
   ZxcMatch_t *matches = NULL;

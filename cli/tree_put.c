@@ -84,12 +84,18 @@ static int making_start(struct put *put, const struct put_place *to, const char 
   return EXIT_DONE;
 }
 
+/* Take the name away; it may never have come to be. */
+static void drop(struct put *put, const struct making *making) {
+  const enum nacre_err err = nacre_inode_unlink(put->vol, making->to->dir, making->name, strlen(making->name));
+  (void)err;
+}
+
 /* Give the finished object its name, or take away what is not finished. */
 static int making_end(struct put *put, const struct making *making, const char *shown, int code) {
   const size_t len = strlen(making->name);
   enum nacre_err err = NACRE_OK;
   if (code != EXIT_DONE) {
-    err = nacre_inode_unlink(put->vol, making->to->dir, making->name, len);
+    drop(put, making);
     return code; /* that failure is the one to tell */
   }
   if (making->name != making->to->name)
@@ -232,10 +238,8 @@ static int put_hard_link(struct put *put, const struct source *from, uint64_t in
   nacre_inode_unpin(put->vol, attr.ino, 1);
   code = making_end(put, &making, from->shown, EXIT_DONE);
   /* Renaming one name of a file over another of the same file does nothing, as POSIX has it. */
-  if (making.name != to->name) {
-    const enum nacre_err left = nacre_inode_unlink(put->vol, to->dir, making.name, strlen(making.name));
-    (void)left;
-  }
+  if (making.name != to->name)
+    drop(put, &making);
   return code;
 }
 

@@ -3,6 +3,10 @@
 set -u
 
 : "${NACRE:?the program under test}" "${TEST_TMP:?an empty folder}"
+# Without a terminal that could be asked, wherever this is started from.
+if [ -z "${CLI_SESSION-}" ]; then
+  CLI_SESSION=own exec setsid -w "$0" "$@"
+fi
 here=$(cd "$(dirname "$0")" && pwd)
 failed=0
 out=$TEST_TMP/out
@@ -17,10 +21,10 @@ not_ok() {
 skip() { echo "skip - $1: $2"; }
 finish() { exit $failed; }
 
-# run COMMAND...: its code in $got, what it printed in $out and $err; never a terminal to ask.
+# run COMMAND...: its code in $got, what it printed in $out and $err.
 run() {
   got=0
-  setsid -w "$@" >"$out" 2>"$err" </dev/null || got=$?
+  "$@" >"$out" 2>"$err" </dev/null || got=$?
 }
 
 # judge NAME TRUTH: a check by its exit code, with what was last run shown where it fails.
@@ -56,13 +60,16 @@ fails() {
   judge "$name" $good
 }
 
-# holds NAME COMMAND...: a check that is not of the program itself.
+# holds NAME COMMAND...: a check that is not of the program itself; $out and $err stay as they are.
 holds() {
   name=$1
   shift
-  "$@" >"$out" 2>"$err"
-  got=$?
-  judge "$name" "$got"
+  if "$@" >"$TEST_TMP/held" 2>&1; then
+    ok "$name"
+  else
+    not_ok "$name"
+    sed 's/^/# /' "$TEST_TMP/held" "$out" "$err" | head -40
+  fi
 }
 
 # Strong enough, and fast to try.
@@ -84,6 +91,8 @@ make_volume() {
 json() { python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
 json_is() { [ "$(json "$1" "$2")" = "$3" ]; }
 
+# Ended; where nobody waits for orphans, they stay as zombies.
+gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
 mounted() { grep -qF " $1 fuse.nacre " /proc/self/mounts; }
 can_mount() { [ -e /dev/fuse ] && { [ "$(id -u)" -eq 0 ] || command -v fusermount3 >/dev/null; }; }
 end_mounts() {

@@ -100,10 +100,15 @@ if [ "$(id -u)" -eq 0 ] && truncate -s 64M image && loop=$(losetup -f --show ima
   mkfs.vfat -n OLD "$loop" >/dev/null
   # shellcheck disable=SC2086
   fails "a block device: what is there" 1 "it holds vfat labelled 'OLD'" "$NACRE" create $pass $cheap "$loop"
-  mkdir -p on && mount "$loop" on
-  # shellcheck disable=SC2086
-  fails "one that is mounted, --force or not: 5" 5 "in use" "$NACRE" create $pass $cheap --force "$loop"
-  umount on
+  mkfs.ext4 -q "$loop"
+  mkdir -p on
+  if mount "$loop" on 2>/dev/null; then
+    # shellcheck disable=SC2086
+    fails "one that is mounted, --force or not: 5" 5 "in use" "$NACRE" create $pass $cheap --force "$loop"
+    umount on
+  else
+    skip "a device that is mounted" "it can't be mounted here"
+  fi
   # shellcheck disable=SC2086
   works "--force takes it" "$NACRE" create $pass $cheap --force "$loop"
   echo text >t

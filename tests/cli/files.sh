@@ -101,7 +101,7 @@ holds "get - is stdout" cmp big tree/big
 fails "stdin into a folder has no name" 2 "no name" nacre put v - /tree
 
 works "ls -l" nacre ls -l v /tree
-holds "mode, links, size" grep -Eq '^-rw-r[w-]---- +4 .* 6 .* hello$' "$out"
+holds "mode, links, size" grep -Eq '^-rw-r[w-]---- +3 .* 6 .* hello$' "$out"
 holds "a link's target" grep -q '^l.* dangling -> /nowhere/at/all$' "$out"
 works "ls -R" nacre ls -R v /
 holds "has headings" grep -q '^/tree/deep/er:$' "$out"

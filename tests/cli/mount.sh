@@ -62,7 +62,7 @@ kill $sleeper
 wait $sleeper 2>/dev/null
 works "umount" "$NACRE" umount m
 holds "it is gone" sh -c "! grep -q ' $top/m ' /proc/self/mounts"
-holds "and so is its process" sh -c "! kill -0 $pid 2>/dev/null"
+holds "and so is its process" gone "$pid"
 works "umount again is done already" "$NACRE" umount m
 # shellcheck disable=SC2086
 works "the file is in the volume" "$NACRE" cat $pass v file

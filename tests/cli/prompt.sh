@@ -8,7 +8,7 @@ at() {
   name=$1 code=$2
   shift 2
   got=0
-  python3 "$here/pty.py" "$@" >"$out" 2>"$err" || got=$?
+  python3 "$here/at_terminal.py" "$@" >"$out" 2>"$err" || got=$?
   [ "$got" -eq "$code" ] && ! grep -qF "$secret" "$out"
   judge "$name" $?
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""pty.py [ANSWER...] -- COMMAND...: run a command at a terminal of its own. Each ANSWER is WAIT=TEXT: when WAIT has
-been printed, TEXT and a line's end are typed. Prints all that the terminal showed, and ends with the command's code."""
+"""at_terminal.py [ANSWER...] -- COMMAND...: run a command at a terminal of its own. Each ANSWER is WAIT=TEXT: when WAIT has
+been printed, TEXT and a line's end are typed; WAIT alone only waits. Prints all that the terminal showed, and ends with the command's code."""
 import os
 import pty
 import select
@@ -19,7 +19,10 @@ def main():
         if answers and answers[0][0].encode() in shown[seen:]:
             seen = shown.index(answers[0][0].encode(), seen) + len(answers[0][0])
             time.sleep(0.05)
-            text = answers.pop(0)[1]
+            text = answers.pop(0)[1:]
+            if not text:
+                continue
+            text = text[0]
             os.write(terminal, b"\x03" if text == "^C" else text.encode() + b"\n")
         if select.select([terminal], [], [], 0.1)[0]:
             try:
