@@ -16,9 +16,13 @@ static void compare_times(struct run *r, const char *path, struct ref_node *n, c
     run_fail(r, "%s: mtime is not what was set", path);
   if (n->atime_known && !time_equal(n->atime, attr->atime))
     run_fail(r, "%s: atime is not what was set", path);
-  if (n->seen.valid && (!time_equal(n->seen.mtime, attr->mtime) || !time_equal(n->seen.ctime, attr->ctime) ||
-                        !time_equal(n->seen.btime, attr->btime)))
-    run_fail(r, "%s: its times changed by themselves", path);
+  if (n->seen.valid && !time_equal(n->seen.mtime, attr->mtime))
+    run_fail(r, "node %u: mtime changed by itself from %lld.%09u to %lld.%09u: %s", (unsigned)(n - r->ref.nodes),
+             (long long)n->seen.mtime.s, n->seen.mtime.ns, (long long)attr->mtime.s, attr->mtime.ns, path);
+  if (n->seen.valid && !time_equal(n->seen.ctime, attr->ctime))
+    run_fail(r, "%s: ctime changed by itself", path);
+  if (n->seen.valid && !time_equal(n->seen.btime, attr->btime))
+    run_fail(r, "%s: btime changed", path);
   n->seen = (struct ref_seen){.valid = true, .mtime = attr->mtime, .ctime = attr->ctime, .btime = attr->btime};
 }
 

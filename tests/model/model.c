@@ -26,7 +26,7 @@ static const struct config configs[] = {
      .memory_bytes = 8u << 20,
      .file_max_bytes = 2u << 20,
      .large_percent = 25,
-     .nodes_max = 150,
+     .nodes_max = 600,
      .fills = true,
      .steps = 30000},
     {.name = "chunks of 64 KiB, full",
@@ -35,7 +35,7 @@ static const struct config configs[] = {
      .memory_bytes = 8u << 20,
      .file_max_bytes = 3u << 20,
      .large_percent = 25,
-     .nodes_max = 150,
+     .nodes_max = 600,
      .fills = true,
      .steps = 20000},
     {.name = "chunks of 4 KiB, many names",
@@ -65,7 +65,7 @@ static const struct config configs[] = {
      .memory_bytes = 8u << 20,
      .file_max_bytes = 3u << 20,
      .large_percent = 25,
-     .nodes_max = 150,
+     .nodes_max = 600,
      .fills = true,
      .steps = 20000},
 };
@@ -152,6 +152,12 @@ static void one_step(struct run *r) {
     }
   }
   now_and_then(r);
+  if (r->verbose && r->step % 1000 == 0) {
+    struct nacre_volume_info info = {.struct_size = sizeof info};
+    run_must(r, nacre_volume_get_info(r->vol, &info));
+    run_note(r, "%u nodes, %llu KiB used, %llu free", live_nodes(r), (unsigned long long)info.used_bytes >> 10,
+             (unsigned long long)info.free_bytes >> 10);
+  }
 }
 
 static void run_config(const struct config *config, uint64_t seed, unsigned steps, bool verbose) {

@@ -199,7 +199,9 @@ void run_crash(struct run *r) {
   /* With a commit thread nobody knows which state is the last one that it made durable. */
   if (r->config->threads > 0)
     run_sync(r);
+  /* What only the handles kept alive is deleted now, which may commit. */
   close_handles(r);
+  run_watch(r);
   nacre_volume_abandon(r->vol);
   ref_free(&r->ref);
   ref_clone(&r->committed, &r->ref);
