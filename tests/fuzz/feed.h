@@ -70,11 +70,6 @@ static inline uint8_t *feed_exact(const uint8_t *data, size_t len) {
   return copy;
 }
 
-/* Of a call that may well fail. */
-static inline void fuzz_any(int result) {
-  (void)result;
-}
-
 #define FUZZ_CHECK(condition)                                                                                        \
   do {                                                                                                               \
     if (!(condition)) {                                                                                              \

@@ -1,6 +1,7 @@
 #include "fuzz/harm.h"
 
 #include "base/err.h"
+#include "fuzz/volume.h"
 
 #define RECORD_CHANGES_MAX 12u
 #define BYTE_CHANGES_MAX 12u
