@@ -69,12 +69,12 @@ static int wait_free(const char *name, const char *container) {
 
 /* No process answers for it: another user's, one that hangs, or one that has died. */
 static int umount_by_kernel(const char *name, const struct mountpoint *at, bool lazy) {
+  if (geteuid() != 0 && geteuid() != at->uid)
+    return report_error(EXIT_NOT_PERMITTED, name, "another user mounted it; ask them, or root");
   const bool dead = mountpoint_is_dead(at->dir);
   const int error = mountpoint_detach(at->dir, lazy || dead);
   if (error == EBUSY)
     return report_busy(name, at->dir);
-  if (error == EPERM || error == EACCES)
-    return report_error(EXIT_NOT_PERMITTED, name, "another user mounted it; ask them, or root");
   if (error != 0)
     return report_errno(name, "cannot unmount", error);
   if (dead)

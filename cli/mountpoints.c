@@ -48,8 +48,13 @@ static void unescape(char *text) {
   *out = '\0';
 }
 
-/* Fields of a line: "ID PARENT DEV ROOT DIR OPTIONS [TAGS...] - TYPE SOURCE SUPER". */
-static bool parse_line(char *line, char **dir, char **type, char **source) {
+/* A line of mountinfo in its fields: "ID PARENT DEV ROOT DIR OPTIONS [TAGS...] - TYPE SOURCE SUPER". */
+struct fields {
+  char *dir, *type, *source;
+  unsigned uid; /* of the super options, where it says so */
+};
+
+static bool parse_line(char *line, struct fields *fields) {
   char *rest = strstr(line, " - ");
   if (rest == NULL)
     return false;
@@ -58,13 +63,16 @@ static bool parse_line(char *line, char **dir, char **type, char **source) {
   char *word = strtok_r(line, " ", &save);
   for (int i = 0; i < 4 && word != NULL; i++)
     word = strtok_r(NULL, " ", &save);
-  *dir = word;
-  *type = strtok_r(rest + 3, " ", &save);
-  *source = *type != NULL ? strtok_r(NULL, " \n", &save) : NULL;
-  if (*dir == NULL || *type == NULL || *source == NULL)
+  *fields = (struct fields){.dir = word, .type = strtok_r(rest + 3, " ", &save)};
+  fields->source = strtok_r(NULL, " \n", &save);
+  const char *super = strtok_r(NULL, " \n", &save);
+  if (fields->dir == NULL || fields->type == NULL || fields->source == NULL || super == NULL)
     return false;
-  unescape(*dir);
-  unescape(*source);
+  const char *uid = strstr(super, "user_id=");
+  if (uid != NULL)
+    fields->uid = (unsigned)strtoul(uid + strlen("user_id="), NULL, 10);
+  unescape(fields->dir);
+  unescape(fields->source);
   return true;
 }
 
@@ -80,14 +88,15 @@ bool mountpoint_find(const char *path, struct mountpoint *found) {
   char *line = NULL;
   size_t room = 0;
   while (getline(&line, &room, file) > 0) {
-    char *dir, *type, *source;
-    if (!parse_line(line, &dir, &type, &source) || !is_ours(type))
+    struct fields fields;
+    if (!parse_line(line, &fields) || !is_ours(fields.type))
       continue;
-    if (strcmp(dir, path) != 0 && strcmp(source, path) != 0)
+    if (strcmp(fields.dir, path) != 0 && strcmp(fields.source, path) != 0)
       continue;
     mountpoint_free(found); /* the last line is the topmost mount */
-    found->dir = strdup(dir);
-    found->source = strdup(source);
+    found->dir = strdup(fields.dir);
+    found->source = strdup(fields.source);
+    found->uid = fields.uid;
   }
   free(line);
   (void)fclose(file);

@@ -11,6 +11,7 @@ char *mountpoint_resolve(const char *path);
 struct mountpoint {
   char *dir;
   char *source; /* the container, or what fsname= said */
+  unsigned uid; /* who mounted it */
 };
 
 /* Find the Nacre mount that an absolute path names, by its folder or its container. False if there is none. */
