@@ -329,3 +329,7 @@ void header_volume_subkey(const struct header_sealed *sealed, const struct heade
 void header_fingerprint(const struct header_sealed *sealed, uint8_t out[32]) {
   kdf_subkey(sealed->identity_secret, "fingerprint", NULL, 0, out);
 }
+
+void header_mac(const uint8_t *raw, uint8_t out[32]) {
+  memcpy(out, raw + HEADER_MAC_OFFSET, HEADER_MAC_BYTES);
+}

@@ -70,6 +70,8 @@ NACRE_MUST_USE enum nacre_err header_encode(const struct header *h, const struct
  * epoch, cipher. */
 void header_volume_subkey(const struct header_sealed *sealed, const struct header_epoch *epoch,
                           enum nacre_cipher cipher, const char *label, uint8_t out[32]);
+/* The MAC at the end of an encoded header. */
+void header_mac(const uint8_t *raw, uint8_t out[32]);
 /* Public name of the identity secret, what --expect-id and an anchor go by. */
 void header_fingerprint(const struct header_sealed *sealed, uint8_t out[32]);
 

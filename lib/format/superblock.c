@@ -9,7 +9,8 @@
  *   280  checkpoint units (8)   288  current set (4)    292  zero (4)
  *   296  checkpoint pointer (96)                        392  last log record's pointer (96)
  *   488  next log unit (8)
- *   496  zero to the end: intent log, lineage, snapshots, rewriting
+ *   496  MAC of the header whose sequence is at 64 (32)
+ *   528  zero to the end: intent log, lineage, snapshots, rewriting
  * The checkpoint's and the last record's pointer are all zeroes where there is none. */
 #include "format/superblock.h"
 
@@ -17,7 +18,7 @@
 
 #include <assert.h>
 
-#define SUPERBLOCK_USED_BYTES 496u
+#define SUPERBLOCK_USED_BYTES 528u
 
 static_assert(FORMAT_RING_OFFSET + (FORMAT_RING_SLOTS / 2) * FORMAT_RING_SPACING_BYTES <= FORMAT_GROUP_BYTES,
               "half of the ring fits its group");
@@ -65,6 +66,7 @@ void superblock_encode(const struct superblock *sb, uint8_t *plain) {
   superblock_write_ptr(&w, &sb->log.checkpoint);
   superblock_write_ptr(&w, &sb->log.last);
   writer_u64(&w, sb->log.next_unit);
+  writer_copy(&w, sb->header_mac, sizeof sb->header_mac);
   assert(w.done == SUPERBLOCK_USED_BYTES);
   writer_zeroes(&w, w.left);
   assert(!w.bad);
@@ -180,6 +182,7 @@ enum nacre_err superblock_decode(const uint8_t *plain, struct superblock *sb) {
   ERR_TRY(superblock_read_ptr(&r, sb->units_end, sb->generation, &sb->log.checkpoint));
   ERR_TRY(superblock_read_ptr(&r, sb->units_end, sb->generation, &sb->log.last));
   sb->log.next_unit = reader_u64(&r);
+  reader_copy(&r, sb->header_mac, sizeof sb->header_mac);
   /* A compatible feature of a later version may keep something here. */
   if (sb->compat == 0 && sb->ro_compat == 0)
     reader_zeroes(&r, r.left);

@@ -148,8 +148,9 @@ static enum nacre_err with_engine(const struct create *c, struct workers *worker
   struct engine_keys keys;
   struct engine *engine = NULL;
   struct fs *fs = NULL;
-  const struct engine_options options = {
+  struct engine_options options = {
       .read_only = !make_root, .memory_bytes = ENGINE_MEMORY_BYTES, .header_sequence = c->header->sequence};
+  header_mac(c->raw, options.header_mac);
   enum nacre_err err = volume_keys(c->sealed, c->header->cipher, &keys);
   if (err != NACRE_OK) {
     engine_keys_free(&keys);
@@ -172,9 +173,10 @@ static enum nacre_err with_engine(const struct create *c, struct workers *worker
 }
 
 static enum nacre_err make_tree(const struct create *c, struct workers *workers) {
-  const struct engine_geometry geometry = {.size_limit_bytes = c->size_limit_bytes,
-                                           .chunk_bytes = c->request->chunk_bytes,
-                                           .header_sequence = c->header->sequence};
+  struct engine_geometry geometry = {.size_limit_bytes = c->size_limit_bytes,
+                                     .chunk_bytes = c->request->chunk_bytes,
+                                     .header_sequence = c->header->sequence};
+  header_mac(c->raw, geometry.header_mac);
   struct engine_keys keys;
   enum nacre_err err = volume_keys(c->sealed, c->header->cipher, &keys);
   if (err == NACRE_OK)

@@ -85,7 +85,9 @@ static enum nacre_err change_commit(struct volume *v, struct change *c) {
   ERR_TRY(header_encode(c->header, c->sealed, v->master_key, c->raw));
   v->header_failed = true;
   ERR_TRY(headers_write(&v->store, c->raw));
-  ERR_TRY(engine_commit_header(v->engine, c->header->sequence));
+  uint8_t mac[32];
+  header_mac(c->raw, mac);
+  ERR_TRY(engine_commit_header(v->engine, c->header->sequence, mac));
   v->header_failed = false;
   struct header *header = v->header;
   struct header_sealed *sealed = v->sealed;

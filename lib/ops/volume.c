@@ -71,19 +71,20 @@ static enum nacre_err unlock_asking(const struct headers *h, const struct volume
   return err;
 }
 
-static enum nacre_err open_engine(struct volume *v, const struct volume_options *options) {
+static enum nacre_err open_engine(struct volume *v, const struct volume_options *options, const uint8_t *raw) {
   struct engine_keys keys;
   enum nacre_err err = volume_keys(v->sealed, v->header->cipher, &keys);
   if (err != NACRE_OK) {
     engine_keys_free(&keys);
     return err;
   }
-  const struct engine_options engine_options = {
+  struct engine_options engine_options = {
       .read_only = options->read_only,
       .memory_bytes = options->memory_bytes / 2,
       .commit_interval_ms = options->threads > 0 ? options->commit_interval_ms : 0,
       .header_sequence = v->header->sequence,
   };
+  header_mac(raw, engine_options.header_mac);
   ERR_TRY(engine_open(&v->store, &keys, v->workers, &engine_options, &v->engine));
   ERR_TRY(fs_new(v->engine, v->workers, options->memory_bytes - engine_options.memory_bytes, &v->fs));
   return NACRE_OK;
@@ -103,7 +104,11 @@ static enum nacre_err repair_headers(struct volume *v, const struct headers *h, 
                         copy);
     repaired = true;
   }
-  return repaired ? engine_commit_header(v->engine, v->header->sequence) : NACRE_OK;
+  if (!repaired)
+    return NACRE_OK;
+  uint8_t mac[32];
+  header_mac(h->raw[u->copy], mac);
+  return engine_commit_header(v->engine, v->header->sequence, mac);
 }
 
 static enum nacre_err open_unlocked(struct volume *v, const struct volume_options *options, const struct headers *h,
@@ -120,7 +125,7 @@ static enum nacre_err open_unlocked(struct volume *v, const struct volume_option
   header_fingerprint(v->sealed, v->fingerprint);
   ERR_TRY(cancel_check(options->unlock.cancel));
   ERR_TRY(workers_new(options->threads, &v->workers));
-  ERR_TRY(open_engine(v, options));
+  ERR_TRY(open_engine(v, options, h->raw[u->copy]));
   if (options->read_only)
     return NACRE_OK;
   ERR_TRY(repair_headers(v, h, u));

@@ -299,6 +299,13 @@ void alloc_release(struct alloc *a, uint64_t units) {
   pthread_mutex_unlock(&a->lock);
 }
 
+uint64_t alloc_reserved(struct alloc *a) {
+  pthread_mutex_lock(&a->lock);
+  uint64_t units = a->reserved_units;
+  pthread_mutex_unlock(&a->lock);
+  return units;
+}
+
 uint64_t alloc_available(struct alloc *a) {
   pthread_mutex_lock(&a->lock);
   uint64_t have = a->free_clusters * a->cluster_units;

@@ -58,6 +58,7 @@ NACRE_MUST_USE enum nacre_err alloc_mark(struct alloc *a, uint64_t unit, uint64_
 /* Set units aside: at least `keep` stay besides. Counted in whole clusters' worth. False if there is not the room. */
 bool alloc_reserve(struct alloc *a, uint64_t units, uint64_t keep);
 void alloc_release(struct alloc *a, uint64_t units);
+uint64_t alloc_reserved(struct alloc *a);
 /* Units in free clusters that are not set aside. */
 uint64_t alloc_available(struct alloc *a);
 

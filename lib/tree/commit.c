@@ -26,6 +26,7 @@ static void fill_superblock(struct engine *e, struct commit *c) {
   sb->next_ino = e->next_ino;
   sb->inodes = e->inodes;
   sb->header_sequence_min = e->header_sequence_min;
+  memcpy(sb->header_mac, e->header_mac, sizeof sb->header_mac);
   e->header_changed = false;
   e->dirty = false;
   e->has_fresh_log = false;

@@ -50,9 +50,10 @@ enum nacre_err engine_commit(struct engine *e) {
   return err;
 }
 
-enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence) {
+enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence, const uint8_t header_mac[32]) {
   pthread_mutex_lock(&e->state_lock);
   e->header_sequence_min = header_sequence;
+  memcpy(e->header_mac, header_mac, sizeof e->header_mac);
   e->header_changed = true;
   pthread_mutex_unlock(&e->state_lock);
   return engine_commit(e);

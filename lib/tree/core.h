@@ -27,6 +27,7 @@ struct engine {
   uint64_t next_ino;
   uint64_t inodes;
   uint64_t header_sequence_min;
+  uint8_t header_mac[32];
   bool header_changed;
   bool dirty; /* something but the tree and the map changed */
   bool read_only;

@@ -1,6 +1,7 @@
 /* An engine's life: made, opened at the newest sound commit, failed, closed. */
 #include "tree/engine.h"
 
+#include "base/env.h"
 #include "base/err.h"
 #include "base/secmem.h"
 #include "tree/core.h"
@@ -133,6 +134,7 @@ static enum nacre_err create_in(struct engine *e, const struct engine_geometry *
       .units_limit = e->units_limit, .chunk_bytes = g->chunk_bytes, .node_bytes = FORMAT_NODE_BYTES};
   e->next_ino = 2; /* 1 is the root folder */
   e->header_sequence_min = g->header_sequence;
+  memcpy(e->header_mac, g->header_mac, sizeof e->header_mac);
   return commit_run(e, false);
 }
 
@@ -167,8 +169,16 @@ static enum nacre_err check_fixed(struct engine *e, const struct superblock *sb)
   return NACRE_OK;
 }
 
+/* The map takes a bit a unit, whatever the volume holds: 32 MiB a TiB. */
+static enum nacre_err check_map_memory(const struct superblock *sb) {
+  if (sb->units_end / 8 > env_ram_bytes() / 8)
+    return err_set(NACRE_ERR_LIMIT, "the map of so large a container takes more than an eighth of the memory here");
+  return NACRE_OK;
+}
+
 static enum nacre_err load_commit(struct engine *e, const struct superblock *sb) {
   uint64_t size;
+  ERR_TRY(check_map_memory(sb));
   ERR_TRY(store_size(e->store, &size));
   if (size / FORMAT_UNIT_BYTES < sb->units_end)
     return err_set(NACRE_ERR_DAMAGED, "the container is cut short: it has %llu bytes of %llu",
@@ -183,7 +193,8 @@ static enum nacre_err load_commit(struct engine *e, const struct superblock *sb)
   e->durable = *sb;
   e->next_ino = sb->next_ino;
   e->inodes = sb->inodes;
-  e->header_sequence_min = u64_max(sb->header_sequence_min, e->options.header_sequence);
+  e->header_sequence_min = e->options.header_sequence;
+  memcpy(e->header_mac, e->options.header_mac, sizeof e->header_mac);
   e->header_changed = e->options.header_sequence > sb->header_sequence_min;
   return NACRE_OK;
 }
@@ -204,11 +215,14 @@ static enum nacre_err load_newest(struct engine *e, const struct ring_found *rin
 }
 
 static enum nacre_err check_header(const struct engine *e, const struct superblock *sb) {
-  if (e->options.header_sequence >= sb->header_sequence_min)
-    return NACRE_OK;
-  return err_set(NACRE_ERR_ROLLED_BACK,
-                 "the header is older than the volume's content (sequence %llu, at least %llu is due)",
-                 (unsigned long long)e->options.header_sequence, (unsigned long long)sb->header_sequence_min);
+  uint64_t have = e->options.header_sequence, due = sb->header_sequence_min;
+  if (have < due)
+    return err_set(NACRE_ERR_ROLLED_BACK,
+                   "the header is older than the volume's content (sequence %llu, at least %llu is due)",
+                   (unsigned long long)have, (unsigned long long)due);
+  if (have == due && memcmp(e->options.header_mac, sb->header_mac, sizeof sb->header_mac) != 0)
+    return err_set(NACRE_ERR_ROLLED_BACK, "the header is not the one that goes with the volume's content");
+  return NACRE_OK;
 }
 
 static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {

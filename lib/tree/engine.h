@@ -41,13 +41,17 @@ struct engine_geometry {
   uint64_t size_limit_bytes; /* what the container may grow to, or, where it cannot, how much of the store it takes */
   uint32_t chunk_bytes;
   uint64_t header_sequence;
+  uint8_t header_mac[32];
 };
 
 struct engine_options {
   bool read_only;
   uint64_t memory_bytes;       /* for nodes, clean and dirty */
   uint32_t commit_interval_ms; /* 0: no timed commits */
-  uint64_t header_sequence;    /* of the header that was opened; older than the superblock demands is refused */
+  /* Of the header that was opened. An older one than the superblock demands is refused, and one of that very sequence
+   * that is another. */
+  uint64_t header_sequence;
+  uint8_t header_mac[32];
 };
 
 /* Write the first superblock (generation 1) of an empty tree. Headers are the caller's. The keys stay the caller's.
@@ -157,8 +161,9 @@ void engine_count_inodes(struct txn *txn, int64_t delta);
 
 /* Make every transaction that ended before this call durable. Concurrent callers share one commit. */
 NACRE_MUST_USE enum nacre_err engine_commit(struct engine *e);
-/* Raise the header sequence that later opens demand, with a commit. Headers must be durable before. */
-NACRE_MUST_USE enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence);
+/* Raise the header that later opens demand, with a commit. Headers must be durable before. */
+NACRE_MUST_USE enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence,
+                                                   const uint8_t header_mac[32]);
 
 /* ---- Checking ---- */
 

@@ -4,8 +4,11 @@
 
 #define GROW_UNITS_MIN 256u   /* 1 MiB */
 #define GROW_UNITS_MAX 16384u /* 64 MiB */
-#define KEEP_UNITS_MIN 512u   /* 2 MiB */
-#define KEEP_UNITS_MAX 8192u  /* 32 MiB */
+/* Reservations are several times what they become. So much of them, and a part of the container, is let be. */
+#define RESERVED_UNITS_EASY 1024u /* 4 MiB */
+#define RESERVED_PART_EASY 32u
+#define KEEP_UNITS_MIN 512u  /* 2 MiB */
+#define KEEP_UNITS_MAX 8192u /* 32 MiB */
 #define KEEP_CLUSTERS_MIN 64u
 /* Pending space is free after two commits; a third takes up what the first two changed. */
 #define RELIEF_COMMITS 3u
@@ -102,13 +105,23 @@ static enum nacre_err relieve_space(struct engine *e) {
   return engine_commit(e);
 }
 
+/* Before the container grows for what is only reserved, have it stored: that takes far less. */
+static enum nacre_err settle_reservations(struct engine *e) {
+  uint64_t easy = u64_max(alloc_units_end(&e->alloc) / RESERVED_PART_EASY, RESERVED_UNITS_EASY);
+  if (e->flush == NULL || alloc_reserved(&e->alloc) <= easy)
+    return NACRE_OK;
+  return e->flush(e->flush_arg, false, NULL);
+}
+
 enum nacre_err space_take(struct engine *e, uint64_t units, bool freeing) {
+  bool settled = false;
   for (unsigned commits = 0;;) {
     uint64_t keep = space_keep_units(e, alloc_units_end(&e->alloc));
     uint64_t besides = (freeing ? keep / 4 : keep) + space_dirty_units(e);
     if (alloc_reserve(&e->alloc, units, besides))
       return NACRE_OK;
-    enum nacre_err err = space_grow(e, units);
+    enum nacre_err err = settled ? space_grow(e, units) : settle_reservations(e);
+    settled = true;
     if (err == NACRE_OK)
       continue;
     if (err != NACRE_ERR_NO_SPACE)

@@ -340,6 +340,31 @@ static void test_an_old_header_is_refused(void **state) {
   free(now);
 }
 
+/* A change whose superblock was never written, taken back by whoever owns the storage, leaves an authentic header of
+ * the sequence that the next change takes too. It must not stand in for that one. */
+static void test_a_twin_header_is_refused(void **state) {
+  struct fixture *f = *state;
+  uint8_t *before = malloc(STORE_BYTES), *twin = malloc(FORMAT_HEADER_BYTES);
+  uint64_t size = 0;
+  uint32_t slot = 0;
+  assert_int_equal(create(f, false), NACRE_OK);
+  assert_int_equal(store_size(&f->memory, &size), NACRE_OK);
+  assert_int_equal(store_read(&f->memory, before, size, 0), NACRE_OK);
+  assert_int_equal(open_with(f, f->cred, false), NACRE_OK);
+  assert_int_equal(nacre_slot_add(f->vol, f->other, NULL, NULL, &slot), NACRE_OK);
+  close_volume(f);
+  header_take(f, 0, twin);
+  poke(f, 0, before, size);
+  assert_int_equal(open_with(f, f->cred, false), NACRE_OK);
+  assert_int_equal(nacre_slot_change(f->vol, 0, f->cred, NULL), NACRE_OK);
+  close_volume(f);
+  header_put(f, 0, twin);
+  header_put(f, 1, twin);
+  assert_int_equal(open_with(f, f->other, false), NACRE_ERR_ROLLED_BACK);
+  free(before);
+  free(twin);
+}
+
 /* A change that was cut between the copies is completed by the next opening. */
 static void test_a_cut_change_is_completed(void **state) {
   struct fixture *f = *state;
@@ -605,6 +630,7 @@ int main(void) {
       WITH_STORE(test_too_new),
       WITH_STORE(test_one_copy_is_enough),
       WITH_STORE(test_an_old_header_is_refused),
+      WITH_STORE(test_a_twin_header_is_refused),
       WITH_STORE(test_a_cut_change_is_completed),
       WITH_STORE(test_slots),
       WITH_STORE(test_all_slots),

@@ -108,6 +108,7 @@ static struct superblock make_superblock(void) {
           },
   };
   env_random(sb.commit_id, sizeof sb.commit_id);
+  env_random(sb.header_mac, sizeof sb.header_mac);
   env_random(sb.parent_commit_id, sizeof sb.parent_commit_id);
   sb.root = make_ptr(8000, FORMAT_NODE_BYTES);
   sb.log.checkpoint = make_ptr(6000, 4096);
@@ -125,6 +126,7 @@ static void test_superblock_round_trip(void **state) {
   assert_true(back.units_end == UNITS_END && back.units_limit == 1u << 20 && back.next_ino == 100);
   assert_true(back.inodes == 50 && back.used_units == 9000 && back.root_level == 2);
   assert_memory_equal(back.commit_id, sb.commit_id, 16);
+  assert_memory_equal(back.header_mac, sb.header_mac, 32);
   assert_memory_equal(back.parent_commit_id, sb.parent_commit_id, 16);
   assert_same_ptr(&back.root, &sb.root);
   assert_same_ptr(&back.log.checkpoint, &sb.log.checkpoint);
@@ -267,7 +269,7 @@ static void test_superblock_hostile_bytes(void **state) {
   uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
   struct superblock sb = make_superblock(), back;
   superblock_encode(&sb, plain);
-  for (size_t at = 496; at < sizeof plain; at++) {
+  for (size_t at = 528; at < sizeof plain; at++) {
     plain[at] = 1;
     assert_int_equal(superblock_decode(plain, &back), NACRE_ERR_DAMAGED);
     plain[at] = 0;
