@@ -16,6 +16,7 @@
 #include "progress.h"
 #include "report.h"
 #include "size.h"
+#include "slots.h"
 #include "volume.h"
 
 #define CIPHER_DURATION_MS 300
@@ -256,8 +257,8 @@ static void print_text(const struct measurement *m) {
     (void)printf("\n");
   }
   (void)printf("fastest here         %s\n", nacre_cipher_name(m->fastest));
-  (void)printf("key derivation       %.0f ms with Argon2id %s, %" PRIu32 " passes, %" PRIu32 " lanes\n", m->kdf_ms,
-               size_text(m->kdf.memory_bytes, size), m->kdf.passes, m->kdf.lanes);
+  char cost[SLOT_TEXT_BYTES];
+  (void)printf("key derivation       %.0f ms (%s)\n", m->kdf_ms, slot_text(NACRE_SLOT_PASSPHRASE, &m->kdf, cost));
   (void)printf("a file of %-10s write %.2f GB/s, read %.2f GB/s (the container may be in the system's cache)\n",
                size_text(m->file_bytes, size), m->volume.write_bytes_per_s / 1e9, m->volume.read_bytes_per_s / 1e9);
   (void)printf("small files          %.0f created a second, %d bytes each\n", m->volume.create_per_s,

@@ -29,8 +29,9 @@ const char *slot_text(enum nacre_slot_kind kind, const struct nacre_kdf_cost *kd
   if (kdf->memory_bytes == 0)
     (void)snprintf(text, SLOT_TEXT_BYTES, "%s", slot_kind_name(kind));
   else
-    (void)snprintf(text, SLOT_TEXT_BYTES, "%s, Argon2id %s, %" PRIu32 " passes, %" PRIu32 " lanes",
-                   slot_kind_name(kind), size_text(kdf->memory_bytes, memory), kdf->passes, kdf->lanes);
+    (void)snprintf(text, SLOT_TEXT_BYTES, "%s, Argon2id %s, %" PRIu32 " pass%s, %" PRIu32 " lane%s",
+                   slot_kind_name(kind), size_text(kdf->memory_bytes, memory), kdf->passes,
+                   kdf->passes == 1 ? "" : "es", kdf->lanes, kdf->lanes == 1 ? "" : "s");
   return text;
 }
 
