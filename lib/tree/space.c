@@ -5,8 +5,8 @@
 #define GROW_UNITS_MIN 256u   /* 1 MiB */
 #define GROW_UNITS_MAX 16384u /* 64 MiB */
 /* Reservations are several times what they become. So much of them, and a part of the container, is let be. */
-#define RESERVED_UNITS_EASY 1024u /* 4 MiB */
-#define RESERVED_PART_EASY 32u
+#define RESERVED_UNITS_EASY 512u /* 2 MiB */
+#define RESERVED_PART_EASY 64u
 #define KEEP_UNITS_MIN 512u  /* 2 MiB */
 #define KEEP_UNITS_MAX 8192u /* 32 MiB */
 #define KEEP_CLUSTERS_MIN 64u
@@ -67,7 +67,7 @@ static enum nacre_err grow_locked(struct engine *e, uint64_t units) {
   uint64_t end = alloc_units_end(&e->alloc), limit = e->units_limit;
   if (end >= limit || !store_can_resize(e->store))
     return err_set(NACRE_ERR_NO_SPACE, "the volume is full");
-  uint64_t step = u64_min(u64_max(end / 32, GROW_UNITS_MIN), GROW_UNITS_MAX);
+  uint64_t step = u64_min(u64_max(end / 64, GROW_UNITS_MIN), GROW_UNITS_MAX);
   uint64_t new_end = u64_min((end + u64_max(step, units) + 63) / 64 * 64, limit);
   struct superblock_log log;
   uint64_t taken = fresh_log_units(e, new_end, &log);

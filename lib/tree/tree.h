@@ -73,6 +73,9 @@ NACRE_MUST_USE enum nacre_err tree_insert_at(struct tree *t, struct tree_path *p
                                              const struct key *key, const uint8_t *value, size_t len);
 void tree_remove_at(struct tree *t, struct tree_path *path, uint16_t index);
 
+/* Pack neighbouring dirty leaves into fewer. Caller holds the lock. */
+void tree_pack(struct tree *t);
+
 /* A frozen generation's nodes, by level. */
 struct tree_frozen {
   struct node **nodes;

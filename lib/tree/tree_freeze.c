@@ -44,6 +44,7 @@ static enum nacre_err assign_addresses(struct tree *t, struct tree_frozen *f) {
 
 static enum nacre_err freeze_locked(struct tree *t, struct tree_frozen *f) {
   f->root = t->root;
+  tree_pack(t);
   f->root_changed = t->root->state == NODE_DIRTY;
   if (f->root_changed) {
     size_t by_level[FORMAT_LEVELS_MAX] = {0}, next[FORMAT_LEVELS_MAX];
