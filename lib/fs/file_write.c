@@ -11,12 +11,15 @@
 
 /* ---- Space ---- */
 
-/* Records: the extent and one that it splits; inode and tail; a chunk in the middle of a run only makes its extent
- * longer. */
+/* The first extents of a file lie beside its inode and cost little more than their bytes. */
+#define NEAR_RUN_UNITS 2u
+
+/* Records: the extent and one that it splits; inode and tail, side by side; a chunk in the middle of a run only makes
+ * its extent longer. */
 enum nacre_err budget_reserve(struct fs *fs, const struct inode *inode, uint64_t chunks, struct budget *budget) {
   uint64_t chunk_units = inode_chunk_bytes(inode) / FORMAT_UNIT_BYTES;
   budget->run_units = engine_metadata_units(fs->engine, 2);
-  budget->base_units = engine_metadata_units(fs->engine, 2);
+  budget->base_units = engine_metadata_units(fs->engine, 1);
   uint64_t units = chunks * (chunk_units + 1) + (chunks > 0 ? 2 * budget->run_units : 0) + budget->base_units;
   budget->units = 0;
   ERR_TRY(space_reserve(fs->engine, units));
@@ -43,7 +46,7 @@ static enum nacre_err buffer_chunk(struct fs *fs, struct inode *inode, struct di
                                    bool *more) {
   uint64_t units = c->len_bytes / FORMAT_UNIT_BYTES + 1;
   if (c->index == 0 || dirty_find(&inode->dirty, c->index - 1) == NULL)
-    units += budget->run_units;
+    units += c->index < FORMAT_EXTENT_CHUNKS_MAX ? NEAR_RUN_UNITS : budget->run_units;
   uint64_t base = inode->base_units == 0 ? budget->base_units : 0;
   *more = budget->units < units + base;
   if (*more)

@@ -95,32 +95,41 @@ static enum nacre_err store(struct txn *txn, struct inode *inode, struct run *ru
   return NACRE_OK;
 }
 
-/* Change the records. Under the lock. *changed: a failure leaves half of it. */
-static enum nacre_err record(struct fs *fs, struct txn *txn, struct inode *inode, struct run *run, bool *changed) {
+/* What the inode's record will say. The old tail, if the run takes its place, is deleted. */
+static enum nacre_err plan_inode(struct txn *txn, struct inode *inode, const struct run *run, bool *changed) {
   uint64_t first = run->chunks[0]->index, end = first + run->count;
-  struct map_removal removal = {.next = first, .left = UINT32_MAX};
-  enum nacre_err err = map_remove(fs, txn, inode, end, &removal);
+  uint64_t tail_chunk = inode->tail_start / inode_chunk_bytes(inode);
+  if (run->tail_bytes == 0 && tail_chunk >= first && tail_chunk < end)
+    ERR_TRY(map_delete_tail(txn, inode, changed));
+  if (run->tail_bytes > 0) {
+    inode->rec.flags |= RECORD_INODE_TAIL;
+    inode->tail_start = run->tail_start;
+  }
+  for (uint32_t i = 0; i < run->extent_count; i++)
+    inode->rec.units += extent_units(&run->extents[i]);
+  if (inode->rec.size / inode_chunk_bytes(inode) == end - 1)
+    inode->eof_stale = run->tail_bytes > 0;
+  inode->version++;
+  return NACRE_OK;
+}
+
+/* Change the records, in the order of their keys, so that those of many new files fill leaf after leaf. Under the
+ * lock. *changed: a failure leaves half of it. */
+static enum nacre_err record(struct fs *fs, struct txn *txn, struct inode *inode, struct run *run, bool *changed) {
+  uint64_t at = run->chunks[0]->index;
+  struct map_removal removal = {.next = at, .left = UINT32_MAX};
+  enum nacre_err err = map_remove(fs, txn, inode, at + run->count, &removal);
   *changed = removal.changed;
   if (err != NACRE_OK)
     return err;
-  uint64_t at = first;
-  for (uint32_t i = 0; i < run->extent_count; i++) {
-    ERR_TRY(map_put(txn, inode, at, &run->extents[i]));
-    *changed = true;
-    at += run->extents[i].count;
-    inode->rec.units += extent_units(&run->extents[i]);
-  }
-  inode->version++;
-  uint64_t tail_chunk = inode->tail_start / inode_chunk_bytes(inode);
-  if (run->tail_bytes > 0)
-    ERR_TRY(map_put_tail(txn, inode, run->tail_start, run->tail, run->tail_bytes));
-  else if (tail_chunk >= first && tail_chunk < end)
-    ERR_TRY(map_delete_tail(txn, inode, changed));
-  if (inode->rec.size / inode_chunk_bytes(inode) == end - 1)
-    inode->eof_stale = run->tail_bytes > 0;
+  ERR_TRY(plan_inode(txn, inode, run, changed));
   *changed = true;
   ERR_TRY(inode_write(txn, inode));
-  return NACRE_OK;
+  for (uint32_t i = 0; i < run->extent_count; i++) {
+    ERR_TRY(map_put(txn, inode, at, &run->extents[i]));
+    at += run->extents[i].count;
+  }
+  return run->tail_bytes > 0 ? map_put_tail(txn, inode, run->tail_start, run->tail, run->tail_bytes) : NACRE_OK;
 }
 
 static void unmark(struct inode *inode, struct run *run, enum nacre_err err) {
@@ -318,6 +327,18 @@ enum nacre_err flush_pressure(struct fs *fs, struct inode *inode) {
       wait_for_less(fs);
   }
   return NACRE_OK;
+}
+
+enum nacre_err flush_crowd(struct fs *fs) {
+  pthread_mutex_lock(&fs->dirty_lock);
+  bool crowded = fs->dirty_inodes > fs->dirty_inodes_max;
+  pthread_mutex_unlock(&fs->dirty_lock);
+  struct inode *inode = crowded ? oldest_dirty(fs) : NULL;
+  if (inode == NULL)
+    return NACRE_OK;
+  enum nacre_err err = flush_inode(fs, inode, NULL);
+  inode_put(fs, inode);
+  return err;
 }
 
 /* ---- Commits ---- */

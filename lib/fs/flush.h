@@ -14,6 +14,8 @@ void flush_submit(struct fs *fs, struct inode *inode, uint64_t first, uint64_t c
 /* Wait until there is room for more buffered data, storing some: of this inode, or of the one that waits longest.
  * Outside of transactions, without locks of inodes. */
 NACRE_MUST_USE enum nacre_err flush_pressure(struct fs *fs, struct inode *inode);
+/* The same for inodes that only their records are dirty of. */
+NACRE_MUST_USE enum nacre_err flush_crowd(struct fs *fs);
 /* The engine's hook; arg is the struct fs. */
 enum nacre_err flush_hook(void *arg, bool final, struct txn *txn);
 /* Wait for the jobs to end. */

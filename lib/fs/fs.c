@@ -10,6 +10,7 @@
 #include "fs/reclaim.h"
 
 #define MEMORY_MIN_BYTES (1u << 20)
+#define DIRTY_INODE_BYTES 1024u
 /* What an inode costs besides data, for statfs's guess of how many more there may be. */
 #define INODE_COST_BYTES 512u
 
@@ -30,6 +31,7 @@ enum nacre_err fs_new(struct engine *e, struct workers *w, uint64_t memory_bytes
   fs->workers = w;
   fs->chunk_log2 = log2_of(engine_chunk_bytes(e));
   fs->dirty_max_bytes = memory_bytes / 2;
+  fs->dirty_inodes_max = memory_bytes / 4 / DIRTY_INODE_BYTES;
   atomic_init(&fs->inode_count, 0);
   atomic_init(&fs->dirty_bytes, 0);
   atomic_init(&fs->zombie_count, 0);

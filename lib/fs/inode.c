@@ -114,8 +114,7 @@ void inode_fill_attr(const struct inode *inode, struct nacre_attr *attr) {
   attr->size_bytes = rec->size;
   /* Buffered chunks count as if they were stored: programs compare blocks with the size to find holes. */
   attr->allocated_bytes = rec->units * FORMAT_UNIT_BYTES;
-  for (size_t i = 0; i < inode->dirty.count; i++)
-    attr->allocated_bytes += inode->dirty.chunks[i]->len_bytes;
+  attr->allocated_bytes += inode->dirty.count * (uint64_t)inode_chunk_bytes(inode);
   if (rec->flags & RECORD_INODE_TAIL)
     attr->allocated_bytes += FORMAT_UNIT_BYTES;
   if (S_ISDIR(rec->mode))

@@ -15,6 +15,7 @@
 #include "fs/fs.h"
 
 /* Invariants
+ *   - The record of a new file may not be in the tree at all before its first flush.
  *   - It stays in the table while referenced, listed as dirty, or without a name (nlink 0) but pinned; else it is
  * kept in its shard's list of unused ones, the oldest of which make room. Pins themselves are counted apart, so that
  * a pinned inode costs 16 bytes when its memory is needed.
@@ -86,7 +87,7 @@ struct fs {
   pthread_mutex_t dirty_lock;
   pthread_cond_t dirty_less; /* buffers were freed, or a job ended */
   struct inode *dirty_first, *dirty_last;
-  uint64_t dirty_inodes;
+  uint64_t dirty_inodes, dirty_inodes_max;
   uint64_t jobs; /* queued or running; under dirty_lock */
 
   pthread_mutex_t zombie_lock;

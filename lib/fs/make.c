@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "fs/acl.h"
 #include "fs/file.h"
+#include "fs/flush.h"
 #include "fs/namei.h"
 #include "fs/reclaim.h"
 #include "fs/xattr.h"
@@ -88,6 +89,12 @@ static enum nacre_err put_target(struct txn *txn, uint64_t ino, const char *targ
   return NACRE_OK;
 }
 
+/* A new file's record is left to the flush that stores what is about to be written to the file: then all of its
+ * records enter the tree side by side, which fills its leaves twice as well as coming back to each. */
+static bool is_deferred(const struct make *m) {
+  return S_ISREG(m->mode) && m->name.bytes != NULL;
+}
+
 /* The inode's own records. Nobody knows its number yet. */
 static enum nacre_err put_inode(const struct make *m, struct txn *txn, struct inode *inode,
                                 const struct acl *defaults, const struct acl *access, bool *changed) {
@@ -95,14 +102,17 @@ static enum nacre_err put_inode(const struct make *m, struct txn *txn, struct in
     ERR_TRY(xattr_store_acl(m->fs, txn, inode, ACL_NAME_ACCESS, access, changed));
   if (defaults->count > 0)
     ERR_TRY(xattr_store_acl(m->fs, txn, inode, ACL_NAME_DEFAULT, defaults, changed));
+  inode->attr_dirty = true;
+  if (is_deferred(m))
+    return NACRE_OK;
   ERR_TRY(inode_write(txn, inode));
   *changed = true;
   return put_target(txn, inode->ino, m->target);
 }
 
 /* With the folder's lock held. */
-static enum nacre_err make_locked(const struct make *m, struct txn *txn, struct inode *dir, struct inode **out,
-                                  bool *changed) {
+static enum nacre_err make_locked(const struct make *m, struct txn *txn, struct inode *dir, uint64_t base_units,
+                                  struct inode **out, bool *changed) {
   struct record_inode rec;
   struct acl defaults, access;
   uint64_t ino;
@@ -125,6 +135,11 @@ static enum nacre_err make_locked(const struct make *m, struct txn *txn, struct 
   /* From the entry on others may find it: it has to be in the table first. */
   inode_publish(m->fs, inode);
   *out = inode;
+  *changed = true;
+  if (inode->attr_dirty) {
+    inode->base_units = base_units;
+    inode_list_dirty(m->fs, inode);
+  }
   engine_count_inodes(txn, 1);
   if (m->name.bytes == NULL)
     return namei_put_orphan(txn, ino);
@@ -133,15 +148,26 @@ static enum nacre_err make_locked(const struct make *m, struct txn *txn, struct 
 }
 
 static enum nacre_err make_in_dir(const struct make *m, struct inode *dir, struct inode **out) {
+  struct engine *e = m->fs->engine;
   struct txn txn;
   bool changed = false;
-  ERR_TRY(txn_begin(m->fs->engine, TXN_NORMAL, MAKE_RECORDS, &txn));
-  pthread_mutex_lock(&dir->lock);
-  enum nacre_err err = make_locked(m, &txn, dir, out, &changed);
-  pthread_mutex_unlock(&dir->lock);
-  if (err != NACRE_OK && changed)
-    err = txn_abort(&txn, err);
-  txn_end(&txn);
+  uint64_t base_units = 0;
+  if (is_deferred(m)) {
+    ERR_TRY(flush_crowd(m->fs));
+    base_units = engine_metadata_units(e, 1);
+    ERR_TRY(space_reserve(e, base_units));
+  }
+  enum nacre_err err = txn_begin(e, TXN_NORMAL, MAKE_RECORDS, &txn);
+  if (err == NACRE_OK) {
+    pthread_mutex_lock(&dir->lock);
+    err = make_locked(m, &txn, dir, base_units, out, &changed);
+    pthread_mutex_unlock(&dir->lock);
+    if (err != NACRE_OK && changed)
+      err = txn_abort(&txn, err);
+    txn_end(&txn);
+  }
+  if (*out == NULL && base_units > 0)
+    space_release(e, base_units);
   return err;
 }
 

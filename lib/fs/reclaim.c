@@ -82,6 +82,8 @@ static enum nacre_err step_delete(struct fs *fs, struct txn *txn, uint64_t ino, 
     changed = changed || err == NACRE_OK;
     if (err == NACRE_OK)
       err = tree_delete(txn, &orphan);
+    if (err == NACRE_ERR_NOT_FOUND)
+      err = err_set(NACRE_ERR_DAMAGED, "a deleted file is not listed as such");
     if (err == NACRE_OK)
       engine_count_inodes(txn, -1);
   }
