@@ -180,6 +180,20 @@ static bool find_run(const struct alloc *a, uint64_t from, uint64_t end, uint64_
   return best->units > 0;
 }
 
+static bool take_lowest(struct alloc *a, uint64_t want, uint64_t min, struct run *out) {
+  uint64_t u = a->low_cursor / a->cluster_units * a->cluster_units;
+  for (u = next_free_cluster(a, u, a->units_end); u < a->units_end;) {
+    uint64_t n = run_length(a, u, want);
+    if (n >= min) {
+      *out = (struct run){.unit = u, .units = u64_min(n, want)};
+      a->low_cursor = u;
+      return true;
+    }
+    u = next_free_cluster(a, u + n, a->units_end);
+  }
+  return false;
+}
+
 static bool take_clusters(struct alloc *a, uint64_t want, uint64_t min, struct run *out) {
   uint64_t round = a->cluster_units;
   uint64_t want_up = u64_ceil_div(want, round) * round, min_up = u64_ceil_div(min, round) * round;
@@ -218,10 +232,13 @@ static bool take_small(struct alloc *a, uint64_t units, struct run *out) {
   return false;
 }
 
-enum nacre_err alloc_take(struct alloc *a, uint64_t want, uint64_t min, uint64_t multiple, struct run *out) {
+enum nacre_err alloc_take(struct alloc *a, enum alloc_fit fit, uint64_t want, uint64_t min, uint64_t multiple,
+                          struct run *out) {
   pthread_mutex_lock(&a->lock);
   enum nacre_err err = NACRE_OK;
   bool found = want < a->cluster_units && take_small(a, want, out);
+  if (!found && fit == ALLOC_LOW)
+    found = take_lowest(a, want, min, out);
   if (!found)
     found = take_clusters(a, want, min, out);
   if (!found) {

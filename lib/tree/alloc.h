@@ -32,9 +32,10 @@ struct alloc {
   uint32_t *group_free_clusters; /* per FORMAT_CHECKPOINT_GROUP_UNITS */
   uint64_t **before;
   size_t groups;
-  uint64_t cursor;                                 /* where the next search for clusters starts */
-  uint64_t small_cursor;                           /* where the last broken cluster was */
-  struct runs freed;                               /* in the current generation */
+  uint64_t cursor;       /* where the next search for a long run starts */
+  uint64_t low_cursor;   /* no free cluster is below, but for what was freed at once since the last commit */
+  uint64_t small_cursor; /* where the last broken cluster was */
+  struct runs freed;     /* in the current generation */
   struct alloc_pending pending[ALLOC_PENDING_MAX]; /* in earlier ones, oldest first */
   unsigned pending_count;
   uint64_t pending_units; /* in both */
@@ -46,10 +47,14 @@ void alloc_end(struct alloc *a);
 /* New units are free, but for the first `taken` of them, which are allocated. units_end is a multiple of 64. */
 NACRE_MUST_USE enum nacre_err alloc_grow(struct alloc *a, uint64_t units_end, uint64_t taken);
 
+/* Data wants long runs, and goes on where the last one ended. Nodes are read one by one: they fill the lowest holes,
+ * so that the container stays as small as what it holds. */
+enum alloc_fit { ALLOC_LONG, ALLOC_LOW };
+
 /* A contiguous run of at most `want` and at least `min` units, a multiple of `multiple` long. Runs of a cluster or
  * more start at a cluster. NACRE_ERR_NO_SPACE. */
-NACRE_MUST_USE enum nacre_err alloc_take(struct alloc *a, uint64_t want, uint64_t min, uint64_t multiple,
-                                         struct run *out);
+NACRE_MUST_USE enum nacre_err alloc_take(struct alloc *a, enum alloc_fit fit, uint64_t want, uint64_t min,
+                                         uint64_t multiple, struct run *out);
 /* `now`: it was allocated in the current generation, so that no root, durable or frozen, can reach it. */
 NACRE_MUST_USE enum nacre_err alloc_give(struct alloc *a, uint64_t unit, uint64_t units, bool now);
 /* At load and for fixed areas: NACRE_ERR_DAMAGED where a unit is set already or past the end. No log delta. */

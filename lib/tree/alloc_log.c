@@ -80,6 +80,7 @@ static void release_run(struct alloc *a, uint64_t unit, uint64_t units) {
 
 void alloc_durable(struct alloc *a, uint64_t generation) {
   pthread_mutex_lock(&a->lock);
+  a->low_cursor = 0;
   while (a->pending_count > 0 && a->pending[0].generation < generation) {
     struct runs *runs = &a->pending[0].runs;
     for (size_t i = 0; i < runs->count; i++)

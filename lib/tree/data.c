@@ -32,7 +32,8 @@ static enum nacre_err extent_allocate(struct txn *txn, uint32_t count, uint32_t 
   uint64_t chunk_units = chunk_bytes / FORMAT_UNIT_BYTES, last_units = last_bytes / FORMAT_UNIT_BYTES;
   uint64_t want = (count - 1) * chunk_units + last_units;
   struct run run;
-  ERR_TRY(alloc_take(&txn->engine->alloc, want, count == 1 ? last_units : chunk_units, chunk_units, &run));
+  ERR_TRY(
+      alloc_take(&txn->engine->alloc, ALLOC_LONG, want, count == 1 ? last_units : chunk_units, chunk_units, &run));
   bool all = run.units == want;
   x->unit = run.unit;
   x->chunk_bytes = chunk_bytes;

@@ -96,7 +96,7 @@ static enum nacre_err place_first_log(struct engine *e) {
   uint64_t units = spacelog_set_units(log->checkpoint_units);
   for (unsigned i = 0; i < FORMAT_LOG_SETS; i++) {
     struct run run;
-    ERR_TRY(alloc_take(&e->alloc, units, units, 1, &run));
+    ERR_TRY(alloc_take(&e->alloc, ALLOC_LOW, units, units, 1, &run));
     log->sets[i] = (struct superblock_extent){.unit = run.unit, .units = run.units};
   }
   e->has_fresh_log = true;

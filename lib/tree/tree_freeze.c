@@ -27,12 +27,13 @@ static void count_dirty(const struct node *n, size_t *by_level) {
   }
 }
 
-/* In runs as long as the free space has them, in the order in which the nodes will be written. */
+/* In the order in which the nodes will be written. */
 static enum nacre_err assign_addresses(struct tree *t, struct tree_frozen *f) {
   size_t done = 0;
   while (done < f->count) {
     struct run run;
-    ERR_TRY(alloc_take(t->alloc, (f->count - done) * FORMAT_NODE_UNITS, FORMAT_NODE_UNITS, FORMAT_NODE_UNITS, &run));
+    ERR_TRY(alloc_take(t->alloc, ALLOC_LOW, (f->count - done) * FORMAT_NODE_UNITS, FORMAT_NODE_UNITS,
+                       FORMAT_NODE_UNITS, &run));
     for (uint64_t u = 0; u < run.units; u += FORMAT_NODE_UNITS) {
       struct node *n = f->nodes[done++];
       n->ptr = (struct ptr){
