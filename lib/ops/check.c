@@ -173,14 +173,18 @@ enum nacre_err check_volume(struct volume *v, const struct check_options *option
   c->options = options;
   engine_get_info(v->engine, &c->info);
   bool paused = !c->info.read_only;
-  enum nacre_err err = paused ? engine_pause(v->engine) : NACRE_OK;
+  /* What is in memory after a failure is not the committed state: the volume must be opened again to be verified. */
+  enum nacre_err err = c->info.failed ? engine_check_writable(v->engine) : NACRE_OK;
+  if (err == NACRE_OK && paused)
+    err = engine_pause(v->engine);
   if (err == NACRE_OK) {
     err = check_paused(c);
     if (paused)
       engine_resume(v->engine);
   }
   if (err == NACRE_OK && c->report.problems > 0)
-    err = err_set(NACRE_ERR_DAMAGED, "%llu problems found", (unsigned long long)c->report.problems);
+    err = err_set(NACRE_ERR_DAMAGED, "%llu problem%s found", (unsigned long long)c->report.problems,
+                  c->report.problems == 1 ? "" : "s");
   *report = c->report;
   free(c->taken);
   free(c->findings);

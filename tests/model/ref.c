@@ -1,5 +1,6 @@
 #include "model/ref.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,47 @@ static void *copy_of(const void *p, size_t len) {
   if (len > 0)
     memcpy(copy, p, len);
   return copy;
+}
+
+/* ---- Content: counted, so that the copy that a commit makes costs little ---- */
+
+struct content {
+  size_t refs, cap;
+  uint8_t bytes[];
+};
+
+static struct content *content_of(const struct ref_node *n) {
+  return (struct content *)(void *)(n->data - offsetof(struct content, bytes));
+}
+
+void ref_forget(struct ref_node *n) {
+  if (n->data && --content_of(n)->refs == 0)
+    free(content_of(n));
+  n->data = NULL;
+  n->size = 0;
+}
+
+void ref_share(const struct ref_node *from, struct ref_node *to) {
+  if (from->data)
+    content_of(from)->refs++;
+  ref_forget(to);
+  to->data = from->data;
+  to->size = from->size;
+}
+
+/* Make the content this node's alone, with room for that many bytes. */
+static void content_own(struct ref_node *n, size_t room) {
+  if (n->data && content_of(n)->refs == 1 && content_of(n)->cap >= room)
+    return;
+  size_t cap = room + room / 4;
+  struct content *c = must(malloc(sizeof *c + cap));
+  *c = (struct content){.refs = 1, .cap = cap};
+  size_t size = n->size;
+  if (size > 0)
+    memcpy(c->bytes, n->data, size < cap ? size : cap);
+  ref_forget(n);
+  n->data = c->bytes;
+  n->size = size;
 }
 
 static char *text_copy(const char *text) {
@@ -40,7 +82,7 @@ static void node_clear(struct ref_node *n) {
   }
   free(n->entries);
   free(n->xattrs);
-  free(n->data);
+  ref_forget(n);
   free(n->target);
   memset(n, 0, sizeof *n);
 }
@@ -55,8 +97,8 @@ void ref_free(struct ref *r) {
 static void node_copy(const struct ref_node *from, struct ref_node *to) {
   *to = *from;
   to->handles = 0;
-  to->cap = from->size;
-  to->data = from->size ? copy_of(from->data, from->size) : NULL;
+  to->data = NULL;
+  ref_share(from, to);
   to->target = text_copy(from->target);
   to->entries = copy_of(from->entries, from->entry_count * sizeof *from->entries);
   for (size_t i = 0; i < from->entry_count; i++)
@@ -204,25 +246,23 @@ void ref_exchange(struct ref *r, uint32_t a_dir, const char *a, uint32_t b_dir, 
 }
 
 void ref_resize(struct ref_node *n, size_t size) {
-  if (size > n->cap) {
-    n->cap = size + size / 4;
-    n->data = must(realloc(n->data, n->cap));
-  }
+  content_own(n, size > n->size ? size : n->size);
   if (size > n->size)
     memset(n->data + n->size, 0, size - n->size);
   n->size = size;
 }
 
 void ref_write(struct ref_node *n, const uint8_t *bytes, size_t len, size_t offset) {
-  if (len > 0 && offset + len > n->size)
-    ref_resize(n, offset + len);
-  if (len > 0)
-    memcpy(n->data + offset, bytes, len);
+  if (len == 0)
+    return;
+  ref_resize(n, offset + len > n->size ? offset + len : n->size);
+  memcpy(n->data + offset, bytes, len);
 }
 
 void ref_zero(struct ref_node *n, size_t offset, size_t len) {
   if (offset >= n->size)
     return;
+  content_own(n, n->size);
   memset(n->data + offset, 0, len < n->size - offset ? len : n->size - offset);
 }
 

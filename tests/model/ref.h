@@ -35,8 +35,8 @@ struct ref_node {
   bool mtime_known, atime_known;
   struct nacre_time mtime, atime;
   struct ref_seen seen;
-  uint8_t *data;
-  size_t size, cap;
+  uint8_t *data; /* shared with copies of the node until one of them changes */
+  size_t size;
   char *target;
   struct ref_entry *entries;
   size_t entry_count;
@@ -71,6 +71,9 @@ void ref_rename(struct ref *r, uint32_t from_dir, const char *from, uint32_t to_
 void ref_exchange(struct ref *r, uint32_t a_dir, const char *a, uint32_t b_dir, const char *b);
 void ref_drop(struct ref *r, uint32_t node);
 
+/* Give `to` the content of `from`; what it had is gone. */
+void ref_share(const struct ref_node *from, struct ref_node *to);
+void ref_forget(struct ref_node *n);
 void ref_resize(struct ref_node *n, size_t size);
 void ref_write(struct ref_node *n, const uint8_t *bytes, size_t len, size_t offset);
 void ref_zero(struct ref_node *n, size_t offset, size_t len);

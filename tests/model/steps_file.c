@@ -63,8 +63,7 @@ static size_t some_offset(struct run *r, const struct ref_node *n, size_t len) {
 /* What the file becomes if the change goes through. Only its content is copied. */
 static struct ref_node content_copy(const struct ref_node *n) {
   struct ref_node whole = {0};
-  ref_resize(&whole, n->size);
-  ref_write(&whole, n->data, n->size, 0);
+  ref_share(n, &whole);
   return whole;
 }
 
@@ -72,16 +71,12 @@ static struct ref_node content_copy(const struct ref_node *n) {
 static void settle(struct run *r, struct target *t, struct ref_node *whole, enum nacre_err err) {
   if (run_expect(r, err, NACRE_OK) == OUTCOME_DONE) {
     struct ref_node *n = ref_at(&r->ref, t->node);
-    uint8_t *old = n->data;
-    n->data = whole->data;
-    n->size = whole->size;
-    n->cap = whole->cap;
-    free(old);
+    ref_share(whole, n);
     ref_touch(n);
   } else {
     compare_partial(r, t->file, t->node, whole);
-    free(whole->data);
   }
+  ref_forget(whole);
   target_close(t);
 }
 
