@@ -70,6 +70,11 @@ static enum nacre_err check_user(const char *mountpoint, const struct mount_opti
              o->allow_other ? "allow_other" : "allow_root", FUSE_CONFIGURATION);
     return NACRE_ERR_PERMISSION;
   }
+  if (access(FUSE_DEVICE, R_OK | W_OK) != 0) {
+    snprintf(why, why_size, "%s: only root may open %s here; 'chmod 666 %s' by root lets users mount", mountpoint,
+             FUSE_DEVICE, FUSE_DEVICE);
+    return NACRE_ERR_PERMISSION;
+  }
   if (access(mountpoint, W_OK) != 0) {
     snprintf(why, why_size, "%s: a user may only mount on a folder they can write to", mountpoint);
     return NACRE_ERR_PERMISSION;

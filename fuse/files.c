@@ -141,7 +141,8 @@ void files_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
 void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi) {
   (void)ino;
   (void)datasync;
-  reply_result(req, nacre_fsync(opened_of(fi)->file));
+  const struct mount *m = session_of(req);
+  reply_result(req, m->volume_read_only ? NACRE_OK : nacre_fsync(opened_of(fi)->file));
 }
 
 /* ---- Data ---- */

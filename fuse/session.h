@@ -34,7 +34,8 @@ struct mount {
   pthread_t loop_thread;
   uid_t uid; /* the mounter */
   gid_t gid;
-  bool read_only;
+  bool read_only;        /* the mount */
+  bool volume_read_only; /* the volume was opened so: there is nothing to commit */
   int64_t since_s;
   dev_t device;                /* of the mounted filesystem, once it answers */
   atomic_bool answered_init;   /* the reply to INIT has been sent */
@@ -44,6 +45,9 @@ struct mount {
 
 /* The mount that a request belongs to; notes that it is in use. */
 struct mount *session_of(fuse_req_t req);
+
+/* Make everything durable. */
+enum nacre_err session_commit(const struct mount *m);
 
 extern const struct fuse_lowlevel_ops session_operations;
 

@@ -3,11 +3,12 @@
 set -u
 
 : "${NACRE:?the program under test}" "${TEST_TMP:?an empty folder}"
+# shellcheck disable=SC2034 # for the script that sources this
 here=$(cd "$(dirname "$0")" && pwd)
 failed=0
 
-if [ ! -e /dev/fuse ]; then
-  echo "skip - ${0##*/}: no /dev/fuse here"
+if [ ! -r /dev/fuse ] || [ ! -w /dev/fuse ]; then
+  echo "skip - ${0##*/}: no /dev/fuse that this user may open"
   exit 0
 fi
 
@@ -33,6 +34,7 @@ check() {
     not_ok "$check_name"
     echo "# exit code $check_code"
     sed 's/^/# /' "$TEST_TMP/check.log"
+    ${on_failure-}
   fi
 }
 
@@ -67,10 +69,20 @@ not() { ! "$@"; }
 printf 'correct horse battery staple\n' >"$TEST_TMP/pass"
 chmod 711 "$TEST_TMP"
 
+# As root: a command as an ordinary user, with no environment that could hint at another. Else: the command.
+as_nobody() {
+  if [ "$(id -u)" -eq 0 ]; then
+    setpriv --reuid=65534 --regid=65534 --clear-groups env -u XDG_RUNTIME_DIR HOME=/nonexistent "$@"
+  else
+    "$@"
+  fi
+}
+
 make_volume() {
   make_path=$1
   shift
-  "$NACRE" create --passfile "$TEST_TMP/pass" --kdf-memory 32M --kdf-passes 1 "$@" "$make_path" >/dev/null
+  "$NACRE" create --passfile "$TEST_TMP/pass" --kdf-memory 32M --kdf-passes 1 "$@" "$make_path" >"$TEST_TMP/create.log" 2>&1 ||
+    { cat "$TEST_TMP/create.log" && return 1; }
 }
 
 # mount_at VOLUME DIR [OPTION...]
@@ -83,11 +95,9 @@ mount_at() {
 }
 
 unmount() { "$NACRE" umount "$1"; }
-daemon_of() { "$NACRE" status --json | python3 -c '
-import json, os, sys
-for mount in json.load(sys.stdin)["mounts"]:
-    if os.path.realpath(mount["dir"]) == os.path.realpath(sys.argv[1]):
-        print(mount["pid"])' "$1"; }
+daemon_of() {
+  "$NACRE" status --json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["mounts"][0]["pid"])'
+}
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # Whatever happened: nothing of ours stays mounted.

@@ -352,13 +352,16 @@ def times_of_folders():
     """making and removing a name changes its folder's times"""
     def stamp():
         time.sleep(0.02)
-        found = os.stat(".")
+        found = os.stat("d")
         same(found.st_mtime_ns, found.st_ctime_ns)
         return found.st_mtime_ns
 
+    os.mkdir("d")
+    put("d/0")
     last = stamp()
-    for change in (lambda: put("a"), lambda: os.mkdir("d"), lambda: os.link("a", "b"), lambda: os.rename("a", "c"),
-                   lambda: os.unlink("b"), lambda: os.rmdir("d"), lambda: os.symlink("x", "l")):
+    for change in (lambda: put("d/a"), lambda: os.mkdir("d/d"), lambda: os.link("d/a", "d/b"),
+                   lambda: os.rename("d/a", "d/c"), lambda: os.unlink("d/b"), lambda: os.rmdir("d/d"),
+                   lambda: os.symlink("x", "d/l")):
         change()
         now = stamp()
         assert now > last, "no change"

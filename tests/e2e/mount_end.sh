@@ -1,0 +1,178 @@
+#!/bin/sh
+# However a mount ends, what was written is there afterwards; after a kill, what was fsynced.
+. "$(dirname "$0")/mount_lib.sh"
+on_failure=end_mounts # each check starts with nothing mounted
+volume=$TEST_TMP/v.nacre
+dir=$TEST_TMP/m
+make_volume "$volume" || not_ok "create"
+
+again() { mount_at "$volume" "$dir" "$@"; }
+end_of() { wait_for gone "$1" && not mounted "$dir"; }
+
+# ends NAME COMMAND...: write, end the mount by the command, and look after a remount.
+ends() {
+  ends_name=$1
+  shift
+  check "$ends_name" one_end "$@"
+}
+
+one_end() {
+  again
+  daemon=$(daemon_of "$dir")
+  echo "$*" >"$dir/last"
+  mkdir "$dir/$daemon"
+  head -c 3000000 /dev/urandom >"$dir/$daemon/data"
+  sum=$(cksum <"$dir/$daemon/data")
+  "$@"
+  end_of "$daemon"
+  again
+  [ "$(cat "$dir/last")" = "$*" ]
+  [ "$(cksum <"$dir/$daemon/data")" = "$sum" ]
+  unmount "$dir"
+  not mounted "$dir"
+}
+
+terminate() { kill "-$1" "$(daemon_of "$dir")"; }
+
+ends "nacre umount commits" unmount "$dir"
+ends "fusermount3 -u commits" fusermount3 -u "$dir"
+if [ "$(id -u)" -eq 0 ]; then
+  ends "umount commits" umount "$dir"
+else
+  skip "umount commits" "only root may"
+fi
+for signal in TERM INT HUP; do
+  ends "SIG$signal commits and unmounts" terminate $signal
+done
+
+busy_and_terminated() {
+  again
+  daemon=$(daemon_of "$dir")
+  echo before >"$dir/busy"
+  exec 7>>"$dir/busy"
+  echo after >&7
+  terminate TERM
+  end_of "$daemon"
+  ! echo late 2>/dev/null >&7
+  exec 7>&-
+  again
+  [ "$(cat "$dir/busy")" = "before
+after" ]
+  unmount "$dir"
+}
+check "SIGTERM ends a busy mount too" busy_and_terminated
+
+mapped_and_terminated() {
+  again
+  daemon=$(daemon_of "$dir")
+  python3 -c '
+import mmap, os, signal, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 100000)
+area = mmap.mmap(fd, 0)
+area[50000:50006] = b"mapped"
+os.kill(int(sys.argv[2]), signal.SIGTERM)
+import time
+for _ in range(200):
+    try:
+        os.kill(int(sys.argv[2]), 0)
+    except ProcessLookupError:
+        break
+    time.sleep(0.05)
+os._exit(0)' "$dir/mapped" "$daemon"
+  end_of "$daemon"
+  again
+  tail -c +50001 "$dir/mapped" | head -c 6 | grep -qx mapped
+  unmount "$dir"
+}
+check "SIGTERM keeps what a living mapping wrote" mapped_and_terminated
+
+unmount_busy() {
+  again
+  exec 7>"$dir/open"
+  refused=0
+  unmount "$dir" 2>/dev/null || refused=$?
+  [ $refused -eq 5 ]
+  mounted "$dir"
+  echo fine >&7
+  exec 7>&-
+  [ "$(cat "$dir/open")" = fine ]
+  unmount "$dir"
+}
+check "a busy mount is refused and goes on" unmount_busy
+
+killed() {
+  again
+  daemon=$(daemon_of "$dir")
+  mkdir "$dir/safe"
+  seq 1 100000 >"$dir/safe/numbers"
+  python3 -c '
+import os, sys
+folder = os.open(sys.argv[1], os.O_RDONLY)
+os.fsync(folder)
+fd = os.open(sys.argv[1] + "/later", os.O_WRONLY | os.O_CREAT)
+os.write(fd, b"also safe")
+os.fsync(fd)' "$dir/safe"
+  kill -9 "$daemon"
+  wait_for gone "$daemon"
+  not stat "$dir/safe"
+  fusermount3 -uz "$dir"
+  again
+  seq 1 100000 | cmp - "$dir/safe/numbers"
+  [ "$(cat "$dir/safe/later")" = "also safe" ]
+  unmount "$dir"
+  "$NACRE" verify --passfile "$TEST_TMP/pass" "$volume"
+}
+check "after kill -9 what was fsynced is there, and the volume verifies" killed
+
+killed_at_work() {
+  again
+  daemon=$(daemon_of "$dir")
+  mkdir "$dir/work"
+  (
+    n=0
+    while mkdir "$dir/work/$n" && echo "$n" >"$dir/work/$n/f" && sync -f "$dir/work/$n/f"; do
+      n=$((n + 1))
+    done
+  ) 2>/dev/null &
+  worker=$!
+  sleep 1.5
+  kill -9 "$daemon"
+  wait $worker
+  fusermount3 -uz "$dir"
+  again
+  for found in "$dir"/work/*; do
+    [ ! -s "$found/f" ] || [ "$(cat "$found/f")" = "${found##*/}" ]
+  done
+  unmount "$dir"
+  "$NACRE" verify --passfile "$TEST_TMP/pass" "$volume"
+}
+check "after kill -9 in the midst of work the volume opens and verifies" killed_at_work
+
+idle() {
+  again --idle 1
+  daemon=$(daemon_of "$dir")
+  exec 7>"$dir/idle"
+  sleep 2.5
+  mounted "$dir"
+  echo still here >&7
+  exec 7>&-
+  end_of "$daemon"
+  again
+  [ "$(cat "$dir/idle")" = "still here" ]
+  unmount "$dir"
+}
+check "--idle waits for the last open file, then unmounts" idle
+
+no_traces() {
+  ! "$NACRE" status | grep -F "$dir"
+  again
+  daemon=$(daemon_of "$dir")
+  kill -9 "$daemon"
+  wait_for gone "$daemon"
+  ! "$NACRE" status | grep -F "$dir"
+  fusermount3 -uz "$dir"
+}
+check "a killed mount is not in the status" no_traces
+
+finish
