@@ -1,7 +1,10 @@
 /* The program: a table of commands. */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <nacre.h>
 
@@ -93,7 +96,21 @@ static int run(int argc, char **argv) {
   return command != NULL ? command->run(command, argc - 1, argv + 1) : unknown(argv[1]);
 }
 
+/* Started with one of the first three descriptors closed, a container would be opened there, and what is printed
+ * would be written into it. */
+static void open_standard_descriptors(void) {
+  int fd;
+  do
+    fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0)
+    (void)close(fd);
+}
+
 int main(int argc, char **argv) {
+  open_standard_descriptors();
+  /* A container over `ulimit -f` is a full one, not a reason to die. */
+  (void)signal(SIGXFSZ, SIG_IGN);
   const char *name = argc > 0 ? argv[0] : "";
   const char *slash = strrchr(name, '/');
   name = slash != NULL ? slash + 1 : name;

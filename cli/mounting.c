@@ -164,6 +164,21 @@ static int serve(const struct mounting *mounting, int pipe) {
   return code;
 }
 
+/* Descriptors that the caller happened to have open must not stay so for as long as the mount lives. */
+static void close_inherited(int one, int other) {
+  const int low = one < other ? one : other;
+  const int high = one < other ? other : one;
+  unsigned from = STDERR_FILENO + 1;
+  if (low > STDERR_FILENO) {
+    if ((unsigned)low > from)
+      (void)close_range(from, (unsigned)low - 1, 0);
+    from = (unsigned)low + 1;
+  }
+  if ((unsigned)high > from)
+    (void)close_range(from, (unsigned)high - 1, 0);
+  (void)close_range((unsigned)high + 1, ~0u, 0);
+}
+
 /* Wait for the serving process's word. Its errors it has printed itself. */
 static int wait_ready(int pipe, pid_t child) {
   unsigned char code = EXIT_OTHER;
@@ -192,7 +207,7 @@ static int serve_in_background(const struct mounting *mounting) {
   if (child < 0)
     return report_errno(mounting->volume, "cannot start", errno);
   if (child == 0) {
-    (void)close(ends[0]);
+    close_inherited(ends[1], mounting->open.credential.passphrase_fd);
     const int code = serve(mounting, ends[1]);
     (void)fflush(NULL);
     _exit(code);

@@ -100,6 +100,7 @@ for part in 1 2 3 4 5 6 7 8 9 10 11; do
   *) bad=$((bad + 1)) ;;
   esac
   [ "$got" -eq 0 ] && continue
+  cp bent damaged
   run nacre verify bent
   [ "$got" -eq 4 ] || bad=$((bad + 1))
 done
@@ -107,7 +108,10 @@ done
 judge "a flipped bit: the right data or an error ($noticed of 11 hit something)" $?
 [ $named -gt 0 ]
 judge "a file that doesn't authenticate is named and left out: 10" $?
-rm -rf copy bent
+run nacre verify --json damaged
+[ "$got" -eq 4 ] && json_is "$out" 'r["problem_count"] > 0 and len(r["problems"]) > 0' True
+judge "verify --json lists the problems" $?
+rm -rf copy bent damaged
 
 # In use.
 mkfifo hold
@@ -128,6 +132,46 @@ works "key test works all the same" nacre key\ test v
 exec 9>&-
 wait $holder || not_ok "the holder: $(cat holder.err)"
 works "and free again" ls_of v
+
+# Broken off.
+# shellcheck disable=SC2086
+"$NACRE" put $pass v - /held2 <hold 2>holder.err &
+holder=$!
+exec 9>hold
+printf 'some text' >&9
+tries=0
+until [ $tries -gt 100 ] || "$NACRE" info --json v 2>/dev/null | grep -q '"in_use": *true'; do
+  sleep 0.1
+  tries=$((tries + 1))
+done
+sleep 0.3
+kill -TERM $holder
+got=0
+wait $holder || got=$?
+[ "$got" -eq 143 ]
+judge "SIGTERM ends a copy, by the signal" $?
+exec 9>&-
+works "the volume is free and well" nacre verify v
+fails "half a file is not there" 1 "/held2" nacre cat v /held2
+
+# The first descriptors closed: nothing is printed into a container.
+sum=$(sha256sum v)
+# shellcheck disable=SC2086
+"$NACRE" ls $pass v <&- >&- 2>&-
+# shellcheck disable=SC2086
+"$NACRE" cat $pass v none <&- >&- 2>&-
+holds "closed descriptors do no harm" test "$sum" = "$(sha256sum v)"
+cp v limited
+got=0
+# shellcheck disable=SC2086
+(
+  ulimit -f 40000
+  "$NACRE" put $pass limited v /big2 2>"$err"
+) || got=$?
+[ "$got" -eq 7 ] && grep -q '^nacre: ' "$err"
+judge "a limit on file sizes is a full disk: 7" $?
+works "and nothing is lost" nacre verify limited
+rm -f limited
 
 # Full.
 make_volume full --size 24M
