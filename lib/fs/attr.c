@@ -79,6 +79,13 @@ static bool nothing_to_kill(struct inode *inode) {
   return nothing;
 }
 
+static bool has_xattrs(struct inode *inode) {
+  pthread_mutex_lock(&inode->lock);
+  bool has = (inode->rec.flags & RECORD_INODE_XATTRS) != 0;
+  pthread_mutex_unlock(&inode->lock);
+  return has;
+}
+
 static enum nacre_err set_size(struct fs *fs, struct inode *inode, uint64_t size) {
   if (S_ISDIR(inode->rec.mode))
     return err_set(NACRE_ERR_IS_DIRECTORY, "it is a folder");
@@ -107,7 +114,8 @@ static enum nacre_err set_attr(struct fs *fs, struct inode *inode, const struct 
     return NACRE_OK;
   struct txn txn;
   bool changed = false;
-  ERR_TRY(txn_begin(fs->engine, TXN_NORMAL, xattr_records(ACL_VALUE_MAX_BYTES), &txn));
+  bool lists = (set & (NACRE_SET_MODE | NACRE_SET_KILL_PRIV)) && has_xattrs(inode);
+  ERR_TRY(txn_begin(fs->engine, TXN_NORMAL, lists ? xattr_records(ACL_VALUE_MAX_BYTES) : 1, &txn));
   pthread_mutex_lock(&inode->lock);
   enum nacre_err err = set_locked(fs, &txn, inode, attr, set, &changed);
   pthread_mutex_unlock(&inode->lock);

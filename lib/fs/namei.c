@@ -10,8 +10,11 @@
 #define LINK_RECORDS 5u
 
 enum nacre_err namei_update_dir(struct txn *txn, struct inode *dir, int entries, int folders) {
-  dir->rec.entries += (uint64_t)(int64_t)entries;
-  dir->rec.nlink += (uint32_t)folders;
+  /* Where a hostile tree makes the counts fall too low they stay what a folder's must be; verify tells. */
+  int64_t links = (int64_t)dir->rec.nlink + folders;
+  dir->rec.nlink = links < 2 ? 2 : (uint32_t)links;
+  if (entries >= 0 || dir->rec.entries > 0)
+    dir->rec.entries += (uint64_t)(int64_t)entries;
   dir->rec.mtime = dir->rec.ctime = env_realtime();
   return inode_write(txn, dir);
 }

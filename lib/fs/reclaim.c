@@ -82,16 +82,24 @@ static enum nacre_err step_delete(struct fs *fs, struct txn *txn, uint64_t ino, 
     changed = changed || err == NACRE_OK;
     if (err == NACRE_OK)
       err = tree_delete(txn, &orphan);
-    if (err == NACRE_ERR_NOT_FOUND)
-      err = err_set(NACRE_ERR_DAMAGED, "a deleted file is not listed as such");
     if (err == NACRE_OK)
       engine_count_inodes(txn, -1);
   }
   return err != NACRE_OK && changed ? txn_abort(txn, err) : err;
 }
 
+/* Only what is listed as deleted is: an inode without names in a hostile tree is none. */
+static enum nacre_err check_listed(struct fs *fs, uint64_t ino) {
+  uint8_t value[RECORD_ORPHAN_BYTES];
+  size_t len;
+  struct key key = key_make(0, FORMAT_RECORD_ORPHAN, ino);
+  enum nacre_err err = tree_get(fs->engine, &key, value, sizeof value, &len);
+  return err == NACRE_ERR_NOT_FOUND ? err_set(NACRE_ERR_DAMAGED, "a deleted file is not listed as such") : err;
+}
+
 static enum nacre_err delete_records(struct fs *fs, uint64_t ino) {
   struct step s;
+  ERR_TRY(check_listed(fs, ino));
   do {
     struct txn txn;
     ERR_TRY(txn_begin(fs->engine, TXN_FREEING, STEP_RECORDS + 2, &txn));
