@@ -55,7 +55,7 @@ static void content_own(struct ref_node *n, size_t room) {
   struct content *c = must(malloc(sizeof *c + cap));
   *c = (struct content){.refs = 1, .cap = cap};
   size_t size = n->size;
-  if (size > 0)
+  if (n->data)
     memcpy(c->bytes, n->data, size < cap ? size : cap);
   ref_forget(n);
   n->data = c->bytes;
