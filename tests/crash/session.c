@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- Running ---- */
 
@@ -55,16 +54,9 @@ static void session_init(struct session *s, uint64_t limit_bytes, const nacre_cr
 static void fill(struct session *s, struct workload *w, size_t len) {
   const struct vault vault = {.ops = &disk_ops, .ctx = &s->base, .cred = s->cred};
   nacre_volume *vol;
-  nacre_file *file;
-  uint8_t *bytes = malloc(len);
-  prng_fill(&w->prng, bytes, len);
   report_must(vault_open(&vault, false, &vol), "opening it to fill it");
-  report_must(nacre_open(vol, "fill", NACRE_O_WRITE | NACRE_O_CREATE, 0600, NULL, &file), "making a file");
-  report_must(nacre_write(file, bytes, len, 0), "filling a file");
-  nacre_close(file);
+  workload_fill(w, vol, len);
   report_must(nacre_volume_close(vol), "closing it");
-  shadow_write(shadow_add(&w->shadow, "fill", S_IFREG | 0600), bytes, len, 0);
-  free(bytes);
 }
 
 void session_run(struct session *s, const struct session_plan *plan, const nacre_credential *cred) {

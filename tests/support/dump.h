@@ -39,7 +39,7 @@ uint64_t dump_xattr(const char *name, const void *value, size_t len);
 
 struct dump_tolerance {
   bool failures;   /* what is marked as not read may be anything, also names in a folder that was not listed */
-  bool times;      /* times may differ */
+  bool guessed;    /* nobody looked at what is expected: times, sizes of folders, numbers of new inodes */
   uint64_t except; /* an inode whose size and content may differ; 0: none */
 };
 /* Whether they say the same; where not, message has the first difference. */

@@ -15,6 +15,7 @@ struct shadow_xattr {
 
 struct shadow_node {
   bool live;
+  bool fixed; /* no step changes its content, or takes its name away */
   uint32_t mode, uid, gid, nlink;
   uint64_t rdev;
   unsigned handles;

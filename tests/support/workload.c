@@ -1,5 +1,7 @@
 #include "support/workload.h"
 
+#include "support/report.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,31 @@ void workload_init(struct workload *w, uint64_t seed) {
   w->noise = malloc(WORKLOAD_NOISE_BYTES);
   prng_fill(&w->prng, w->noise, WORKLOAD_NOISE_BYTES);
   shadow_init(&w->shadow, 0755);
+}
+
+static uint8_t *fill_bytes(size_t len) {
+  struct prng prng = {.state = len};
+  uint8_t *bytes = malloc(len);
+  prng_fill(&prng, bytes, len);
+  return bytes;
+}
+
+void workload_fill(struct workload *w, nacre_volume *vol, size_t len) {
+  nacre_file *file;
+  uint8_t *bytes = fill_bytes(len);
+  report_must(nacre_open(vol, "fill", NACRE_O_WRITE | NACRE_O_CREATE, 0600, NULL, &file), "making a file");
+  report_must(nacre_write(file, bytes, len, 0), "filling a file");
+  nacre_close(file);
+  free(bytes);
+  workload_filled(w, len);
+}
+
+void workload_filled(struct workload *w, size_t len) {
+  uint8_t *bytes = fill_bytes(len);
+  struct shadow_node *n = shadow_add(&w->shadow, "fill", S_IFREG | 0600);
+  shadow_write(n, bytes, len, 0);
+  n->fixed = true;
+  free(bytes);
 }
 
 void workload_close_handles(struct workload *w) {
@@ -51,8 +78,8 @@ static bool pick(struct workload *w, uint32_t type, char path[DUMP_PATH_BYTES]) 
   size_t start = (size_t)prng_below(&w->prng, w->shadow.name_count);
   for (size_t i = 0; i < w->shadow.name_count; i++) {
     const struct shadow_name *name = &w->shadow.names[(start + i) % w->shadow.name_count];
-    uint32_t mode = w->shadow.nodes[name->node].mode;
-    if (type == 0 ? name->path[0] == 0 : (mode & S_IFMT) != type)
+    const struct shadow_node *n = &w->shadow.nodes[name->node];
+    if (n->fixed || (type == 0 ? name->path[0] == 0 : (n->mode & S_IFMT) != type))
       continue;
     memcpy(path, name->path, DUMP_PATH_BYTES);
     return true;

@@ -26,6 +26,10 @@ struct workload {
 
 /* For an empty volume whose root folder has mode 0755. The caller sets vol. */
 void workload_init(struct workload *w, uint64_t seed);
+/* Make a large file "fill" that no step touches: then the container must grow soon. */
+void workload_fill(struct workload *w, nacre_volume *vol, size_t len);
+/* The shadow's side of that, for a volume that has it. */
+void workload_filled(struct workload *w, size_t len);
 /* Closes what handles are open. The volume stays. */
 void workload_close_handles(struct workload *w);
 void workload_free(struct workload *w);

@@ -1,0 +1,28 @@
+/* A store over a disk whose calls fail when they are told to. */
+#ifndef NACRE_TESTS_SUPPORT_FAULTY_H
+#define NACRE_TESTS_SUPPORT_FAULTY_H
+
+#include "support/disk.h"
+
+enum fault_call { FAULT_READ, FAULT_WRITE, FAULT_SYNC, FAULT_RESIZE, FAULT_CALLS };
+
+struct faulty {
+  struct disk *disk;
+  pthread_mutex_t lock;
+  unsigned long counts[FAULT_CALLS];
+  enum fault_call call; /* the kind that fails */
+  unsigned long nth;    /* which of them, from 1 on; 0: none */
+  bool lasting;         /* and all of that kind from then on */
+  int errnum;
+  unsigned long hits;
+};
+
+void faulty_init(struct faulty *f, struct disk *disk);
+void faulty_end(struct faulty *f);
+/* Calls are counted from here on. */
+void faulty_arm(struct faulty *f, enum fault_call call, unsigned long nth, bool lasting, int errnum);
+unsigned long faulty_hits(struct faulty *f);
+const char *faulty_name(enum fault_call call);
+extern const struct nacre_store_ops faulty_ops; /* ctx is the faulty store */
+
+#endif
