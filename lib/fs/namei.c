@@ -7,7 +7,8 @@
 #include "base/err.h"
 #include "fs/reclaim.h"
 
-#define LINK_RECORDS 5u
+/* Entry, orphan, and folder and inode, of which only the records' content changes. */
+#define LINK_RECORDS 3u
 
 enum nacre_err namei_update_dir(struct txn *txn, struct inode *dir, int entries, int folders) {
   /* Where a hostile tree makes the counts fall too low they stay what a folder's must be; verify tells. */

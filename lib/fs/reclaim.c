@@ -4,6 +4,8 @@
 
 /* A transaction deletes that many records of an inode at most. */
 #define STEP_RECORDS 32u
+/* They lie side by side: no more leaves than for so many records apart from each other, with the orphan's. */
+#define STEP_APART 6u
 #define ORPHANS_BATCH 64u
 
 /* What giving an extent's space back takes: all but the tags. */
@@ -102,7 +104,7 @@ static enum nacre_err delete_records(struct fs *fs, uint64_t ino) {
   ERR_TRY(check_listed(fs, ino));
   do {
     struct txn txn;
-    ERR_TRY(txn_begin(fs->engine, TXN_FREEING, STEP_RECORDS + 2, &txn));
+    ERR_TRY(txn_begin(fs->engine, TXN_FREEING, STEP_APART, &txn));
     enum nacre_err err = step_delete(fs, &txn, ino, &s);
     txn_end(&txn);
     if (err != NACRE_OK)

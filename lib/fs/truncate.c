@@ -9,6 +9,9 @@
 #include "fs/map.h"
 
 #define STEP_EXTENTS 32u
+/* They lie side by side, in so many leaves at most as that many records apart from each other, inode and tail
+ * included; what a full volume keeps back has to suffice. */
+#define STEP_RECORDS 6u
 
 /* ---- Dropping what is buffered ---- */
 
@@ -108,7 +111,7 @@ static enum nacre_err shrink_locked(struct fs *fs, struct txn *txn, struct inode
 static enum nacre_err shrink_step(struct fs *fs, struct inode *inode, uint64_t size, bool *done) {
   struct txn txn;
   uint64_t keep = u64_ceil_div(size, inode_chunk_bytes(inode)), from = keep;
-  ERR_TRY(txn_begin(fs->engine, TXN_FREEING, STEP_EXTENTS + 4, &txn));
+  ERR_TRY(txn_begin(fs->engine, TXN_FREEING, STEP_RECORDS, &txn));
   bool changed = false;
   pthread_mutex_lock(&inode->lock);
   wait_written(inode, size / inode_chunk_bytes(inode), UINT64_MAX);
@@ -168,7 +171,7 @@ enum nacre_err fs_ftruncate(struct fs_file *file, uint64_t size_bytes) {
 
 static enum nacre_err punch_step(struct fs *fs, struct inode *inode, uint64_t end, struct map_removal *removal) {
   struct txn txn;
-  ERR_TRY(txn_begin(fs->engine, TXN_FREEING, STEP_EXTENTS * 2 + 2, &txn));
+  ERR_TRY(txn_begin(fs->engine, TXN_FREEING, STEP_RECORDS, &txn));
   removal->left = STEP_EXTENTS;
   removal->changed = false;
   uint64_t first = removal->next;

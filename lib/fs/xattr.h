@@ -6,7 +6,8 @@
 
 #include "fs/inode.h"
 
-/* Records that storing a value of that length puts or deletes at most, the inode's own included. */
+/* As how many records apart from each other storing a value of that length counts, the inode's own included: parts
+ * lie side by side. */
 uint32_t xattr_records(size_t len);
 
 /* The value. len is set even where it is longer than cap (NACRE_ERR_RANGE). NACRE_ERR_NO_ATTRIBUTE. buf may be NULL

@@ -10,7 +10,7 @@ static uint32_t parts_of(size_t len) {
 }
 
 uint32_t xattr_records(size_t len) {
-  return 2 + parts_of(len) + parts_of(FORMAT_XATTR_MAX_BYTES);
+  return 2 + (parts_of(len) + parts_of(FORMAT_XATTR_MAX_BYTES)) / 4;
 }
 
 struct bucket {
