@@ -21,7 +21,7 @@ static void err_store(const char *text) {
 }
 
 /* Formats apart from the stored text, which may be among the arguments. */
-enum nacre_err err_set(enum nacre_err code, const char *fmt, ...) {
+enum nacre_err(err_set)(enum nacre_err code, const char *fmt, ...) {
   assert(code != NACRE_OK);
   char text[ERR_MESSAGE_BYTES];
   va_list args;

@@ -17,6 +17,13 @@ enum nacre_err err_set(enum nacre_err code, const char *fmt, ...) NACRE_PRINTF(2
 enum nacre_err err_set_errno(enum nacre_err code, int errnum, const char *fmt, ...) NACRE_PRINTF(3, 4);
 /* Put "context: " before the message that is there. */
 enum nacre_err err_prefix(enum nacre_err code, const char *fmt, ...) NACRE_PRINTF(2, 3);
+/* Lets compilers and analysers see that what is returned is the code that went in. */
+#define err_set(code, ...)                                                                                           \
+  (__extension__({                                                                                                   \
+    enum nacre_err err_given_ = (code);                                                                              \
+    (void)err_set(err_given_, __VA_ARGS__);                                                                          \
+    err_given_;                                                                                                      \
+  }))
 void err_clear(void);
 const char *err_message(void);
 

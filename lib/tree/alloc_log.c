@@ -16,7 +16,7 @@ static enum nacre_err word_runs(uint64_t word, uint64_t unit, struct runs *out) 
     uint64_t shifted = word >> from;
     unsigned count = ~shifted == 0 ? 64 : (unsigned)__builtin_ctzll(~shifted);
     ERR_TRY(runs_add(out, unit + from, count));
-    if (from + count >= 64)
+    if (count == 64 || from + count == 64)
       break;
     word &= ~(((1ull << count) - 1) << from);
   }
