@@ -274,7 +274,7 @@ struct nacre_volume_info {
   uint64_t memory_bytes;    /* held by caches now */
   bool read_only;
   bool failed;    /* went read-only after a failure; failure says why */
-  bool fell_back; /* opened at the commit before the newest, which was damaged */
+  bool fell_back; /* not at the newest commit that there was: that is damaged, or superblocks are gone */
   char failure[160];
 };
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info);

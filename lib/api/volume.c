@@ -129,7 +129,7 @@ enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info
       .memory_bytes = e.memory_bytes + fs_memory_bytes(v->fs),
       .read_only = e.read_only,
       .failed = e.failed,
-      .fell_back = e.fell_back,
+      .fell_back = e.fell_back || e.ring_damaged,
   };
   pthread_mutex_lock(&v->header_lock);
   memcpy(ours.volume_id, v->header->volume_id, sizeof ours.volume_id);

@@ -10,7 +10,8 @@
  *   296  checkpoint pointer (96)                        392  last log record's pointer (96)
  *   488  next log unit (8)
  *   496  MAC of the header whose sequence is at 64 (32)
- *   528  zero to the end: intent log, lineage, snapshots, rewriting
+ *   528  first generation of the unbroken ring (8)
+ *   536  zero to the end: intent log, lineage, snapshots, rewriting
  * The checkpoint's and the last record's pointer are all zeroes where there is none. */
 #include "format/superblock.h"
 
@@ -18,7 +19,7 @@
 
 #include <assert.h>
 
-#define SUPERBLOCK_USED_BYTES 528u
+#define SUPERBLOCK_USED_BYTES 536u
 
 static_assert(FORMAT_RING_OFFSET + (FORMAT_RING_SLOTS / 2) * FORMAT_RING_SPACING_BYTES <= FORMAT_GROUP_BYTES,
               "half of the ring fits its group");
@@ -67,6 +68,7 @@ void superblock_encode(const struct superblock *sb, uint8_t *plain) {
   superblock_write_ptr(&w, &sb->log.last);
   writer_u64(&w, sb->log.next_unit);
   writer_copy(&w, sb->header_mac, sizeof sb->header_mac);
+  writer_u64(&w, sb->ring_from);
   assert(w.done == SUPERBLOCK_USED_BYTES);
   writer_zeroes(&w, w.left);
   assert(!w.bad);
@@ -132,6 +134,8 @@ static enum nacre_err superblock_check(const struct superblock *sb) {
   const uint64_t fixed_end = (FORMAT_GROUP_1_OFFSET + FORMAT_GROUP_BYTES) / FORMAT_UNIT_BYTES;
   if (sb->generation == 0)
     return superblock_bad("generation 0");
+  if (sb->ring_from == 0 || sb->ring_from > sb->generation)
+    return superblock_bad("its ring");
   if (sb->units_end < fixed_end || sb->units_end > sb->units_limit || sb->units_limit > FORMAT_UNITS_MAX)
     return superblock_bad("its size");
   if (sb->used_units > sb->units_end)
@@ -183,6 +187,7 @@ enum nacre_err superblock_decode(const uint8_t *plain, struct superblock *sb) {
   ERR_TRY(superblock_read_ptr(&r, sb->units_end, sb->generation, &sb->log.last));
   sb->log.next_unit = reader_u64(&r);
   reader_copy(&r, sb->header_mac, sizeof sb->header_mac);
+  sb->ring_from = reader_u64(&r);
   /* A compatible feature of a later version may keep something here. */
   if (sb->compat == 0 && sb->ro_compat == 0)
     reader_zeroes(&r, r.left);

@@ -28,6 +28,7 @@ struct superblock {
   uint64_t generation;
   uint8_t commit_id[16], parent_commit_id[16];
   uint64_t header_sequence_min;
+  uint64_t ring_from;     /* every generation from this one on has its superblock in the ring, up to the newest */
   uint8_t header_mac[32]; /* of the header of that very sequence: a change that was cut may have left another */
   int64_t time_s;
   uint64_t units_end;   /* end of the container's area now, in units */

@@ -18,8 +18,8 @@
  * its extent longer. */
 enum nacre_err budget_reserve(struct fs *fs, const struct inode *inode, uint64_t chunks, struct budget *budget) {
   uint64_t chunk_units = inode_chunk_bytes(inode) / FORMAT_UNIT_BYTES;
-  budget->run_units = engine_metadata_units(fs->engine, 2);
-  budget->base_units = engine_metadata_units(fs->engine, 1);
+  budget->run_units = engine_metadata_units(2);
+  budget->base_units = engine_metadata_units(1);
   uint64_t units = chunks * (chunk_units + 1) + (chunks > 0 ? 2 * budget->run_units : 0) + budget->base_units;
   budget->units = 0;
   ERR_TRY(space_reserve(fs->engine, units));

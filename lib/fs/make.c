@@ -154,7 +154,7 @@ static enum nacre_err make_in_dir(const struct make *m, struct inode *dir, struc
   uint64_t base_units = 0;
   if (is_deferred(m)) {
     ERR_TRY(flush_crowd(m->fs));
-    base_units = engine_metadata_units(e, 1);
+    base_units = engine_metadata_units(1);
     ERR_TRY(space_reserve(e, base_units));
   }
   enum nacre_err err = txn_begin(e, TXN_NORMAL, MAKE_RECORDS, &txn);

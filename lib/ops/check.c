@@ -159,6 +159,8 @@ static enum nacre_err check_paused(struct check *c) {
     check_problem(c, 0, "the volume counts %llu inodes and has %llu", (unsigned long long)c->info.inodes,
                   (unsigned long long)c->report.inodes);
   compare_space(c, complete);
+  if (c->info.ring_damaged)
+    check_problem(c, 0, "superblocks of the last commits are gone: newer commits may have been destroyed");
   for (size_t i = 0; i < c->finding_count; i++)
     tell(c, c->findings[i].ino, c->findings[i].text);
   return NACRE_OK;

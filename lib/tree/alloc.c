@@ -207,10 +207,10 @@ static bool take_clusters(struct alloc *a, uint64_t want, uint64_t min, struct r
   return true;
 }
 
-/* A run of less than a cluster inside a broken one, at or a little after the last place. */
-static bool take_small(struct alloc *a, uint64_t units, struct run *out) {
+/* A run of less than a cluster inside a broken one, within so many words from the last place on. */
+static bool take_small(struct alloc *a, uint64_t units, uint64_t words_max, struct run *out) {
   uint64_t words = a->units_end / 64, w = a->small_cursor / 64;
-  for (uint64_t tried = 0; tried < u64_min(SMALL_WORDS_MAX, words); tried++, w++) {
+  for (uint64_t tried = 0; tried < u64_min(words_max, words); tried++, w++) {
     if (w >= words)
       w = 0;
     uint64_t word = a->bits[w];
@@ -236,11 +236,13 @@ enum nacre_err alloc_take(struct alloc *a, enum alloc_fit fit, uint64_t want, ui
                           struct run *out) {
   pthread_mutex_lock(&a->lock);
   enum nacre_err err = NACRE_OK;
-  bool found = want < a->cluster_units && take_small(a, want, out);
+  bool found = want < a->cluster_units && take_small(a, want, SMALL_WORDS_MAX, out);
   if (!found && fit == ALLOC_LOW)
     found = take_lowest(a, want, min, out);
   if (!found)
     found = take_clusters(a, want, min, out);
+  if (!found && min < a->cluster_units)
+    found = take_small(a, min, UINT64_MAX, out);
   if (!found) {
     err = err_set(NACRE_ERR_NO_SPACE, "no free run of %llu units", (unsigned long long)min);
   } else {

@@ -25,6 +25,7 @@ static void fill_superblock(struct engine *e, struct commit *c) {
   memcpy(sb->parent_commit_id, e->durable.commit_id, sizeof sb->parent_commit_id);
   sb->next_ino = e->next_ino;
   sb->inodes = e->inodes;
+  sb->ring_from = e->ring_from;
   sb->header_sequence_min = e->header_sequence_min;
   memcpy(sb->header_mac, e->header_mac, sizeof sb->header_mac);
   e->header_changed = false;

@@ -24,6 +24,7 @@ struct engine {
   /* Running counters; changed inside the gate. */
   pthread_mutex_t state_lock; /* guards this block */
   struct superblock durable;  /* as last written or read */
+  uint64_t ring_from;
   uint64_t next_ino;
   uint64_t inodes;
   uint64_t header_sequence_min;
@@ -33,6 +34,7 @@ struct engine {
   bool read_only;
   bool failed;
   bool fell_back;
+  bool ring_damaged;
   char failure[160];
   struct superblock_log fresh_log; /* new, empty sets that the next commit takes up */
   bool has_fresh_log;
@@ -70,6 +72,7 @@ struct ring_found {
   struct superblock newest, second;
   bool has_newest, has_second;
   uint64_t highest; /* generation in any slot that opened */
+  unsigned missing; /* slots that must hold one of the last commits, and don't, which no power cut explains */
   bool unreadable;  /* a slot gave an I/O error, which is not the same as an invalid slot */
 };
 NACRE_MUST_USE enum nacre_err ring_read(struct block_io *io, struct ring_found *out);

@@ -132,10 +132,16 @@ static enum nacre_err create_in(struct engine *e, const struct engine_geometry *
   ERR_TRY(tree_make_root(&e->tree));
   e->durable = (struct superblock){
       .units_limit = e->units_limit, .chunk_bytes = g->chunk_bytes, .node_bytes = FORMAT_NODE_BYTES};
+  e->ring_from = 1;
   e->next_ino = 2; /* 1 is the root folder */
   e->header_sequence_min = g->header_sequence;
   memcpy(e->header_mac, g->header_mac, sizeof e->header_mac);
-  return commit_run(e, false);
+  /* As many commits as the ring has slots: from the start each holds a superblock, so that one that is gone shows. */
+  for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++) {
+    e->dirty = true;
+    ERR_TRY(commit_run(e, false));
+  }
+  return NACRE_OK;
 }
 
 enum nacre_err engine_create(struct store *store, const struct engine_keys *keys,
@@ -240,8 +246,15 @@ static enum nacre_err open_in(struct engine *e) {
     ERR_TRY(store_sync(e->store));
   ERR_TRY(ring_read(&e->io, &ring));
   ERR_TRY(check_header(e, &ring.newest));
+  if (ring.missing > 0 && !ring.unreadable && !e->read_only)
+    return err_set(NACRE_ERR_DAMAGED,
+                   "%u superblocks of the last commits are gone, which no power cut explains: newer commits may have "
+                   "been destroyed; open it read-only to save what it holds",
+                   ring.missing);
   ERR_TRY(load_newest(e, &ring));
   e->tree.generation = ring.highest + 1 + (e->fell_back ? LOST_GENERATIONS_MAX : 0);
+  e->ring_from = e->fell_back ? e->tree.generation : e->durable.ring_from;
+  e->ring_damaged = ring.missing > 0 && !ring.unreadable;
   if (e->durable.ro_compat & ~FORMAT_RO_COMPAT_KNOWN)
     e->read_only = true;
   if (ring.unreadable && !e->read_only) {
@@ -329,7 +342,8 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
                                .chunk_bytes = e->chunk_bytes,
                                .read_only = e->read_only || e->failed,
                                .failed = e->failed,
-                               .fell_back = e->fell_back};
+                               .fell_back = e->fell_back,
+                               .ring_damaged = e->ring_damaged};
   memcpy(info->commit_id, e->durable.commit_id, sizeof info->commit_id);
   memcpy(info->failure, e->failure, sizeof info->failure);
   pthread_mutex_unlock(&e->state_lock);

@@ -80,6 +80,7 @@ struct engine_info {
   uint64_t dirty_bytes, memory_bytes;
   uint32_t chunk_bytes;
   bool read_only, failed, fell_back;
+  bool ring_damaged; /* superblocks are gone that no power cut destroys; only where read-only */
   char failure[160];
 };
 void engine_get_info(struct engine *e, struct engine_info *info);
@@ -96,7 +97,7 @@ NACRE_MUST_USE enum nacre_err engine_check_writable(struct engine *e);
 NACRE_MUST_USE enum nacre_err space_reserve(struct engine *e, uint64_t units);
 void space_release(struct engine *e, uint64_t units);
 /* What changing that many records, each in a leaf of its own, can cost at most. */
-uint64_t engine_metadata_units(struct engine *e, uint32_t records);
+uint64_t engine_metadata_units(uint32_t records);
 
 /* ---- Transactions ---- */
 

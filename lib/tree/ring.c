@@ -47,7 +47,22 @@ static void keep_newest_two(struct ring_found *out, const struct superblock *sb)
   }
 }
 
+/* A power cut tears the slot that is being written, the next one's, and no other. So each of the six before the
+ * newest must be there, as far back as the ring is unbroken: whoever destroys the newest superblocks to bring an
+ * older one back leaves a gap that shows. */
+static unsigned count_missing(const uint64_t generations[FORMAT_RING_SLOTS], const struct superblock *newest) {
+  unsigned missing = 0;
+  for (uint64_t back = 1; back <= FORMAT_RING_SLOTS - 2; back++) {
+    if (newest->generation < newest->ring_from + back)
+      break;
+    uint64_t due = newest->generation - back;
+    missing += generations[due % FORMAT_RING_SLOTS] != due;
+  }
+  return missing;
+}
+
 enum nacre_err ring_read(struct block_io *io, struct ring_found *out) {
+  uint64_t generations[FORMAT_RING_SLOTS] = {0};
   *out = (struct ring_found){0};
   for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
     uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
@@ -58,13 +73,18 @@ enum nacre_err ring_read(struct block_io *io, struct ring_found *out) {
       continue;
     }
     err = slot_open(io, i, raw, &sb);
-    if (err == NACRE_OK)
+    if (err == NACRE_OK) {
+      generations[i] = sb.generation;
       keep_newest_two(out, &sb);
-    else if (err == NACRE_ERR_UNSUPPORTED)
+    }
+    if (err == NACRE_ERR_UNSUPPORTED)
       return err;
   }
+  if (!out->has_newest && out->unreadable)
+    return err_set(NACRE_ERR_IO, "no superblock can be read");
   if (!out->has_newest)
     return err_set(NACRE_ERR_DAMAGED, "no superblock authenticates");
+  out->missing = count_missing(generations, &out->newest);
   return NACRE_OK;
 }
 

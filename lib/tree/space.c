@@ -24,13 +24,13 @@ uint64_t space_keep_units(const struct engine *e, uint64_t units_end) {
 }
 
 uint64_t space_dirty_units(struct engine *e) {
-  return e->tree.dirty_nodes * e->alloc.cluster_units;
+  return e->tree.dirty_nodes * FORMAT_NODE_UNITS + e->alloc.cluster_units;
 }
 
 /* A record's leaf and the leaf that a split adds; branches are few beside leaves, and the reserve has room for them.
  */
-uint64_t engine_metadata_units(struct engine *e, uint32_t records) {
-  return (uint64_t)records * 2 * e->alloc.cluster_units;
+uint64_t engine_metadata_units(uint32_t records) {
+  return (uint64_t)records * 2 * FORMAT_NODE_UNITS;
 }
 
 /* ---- Growing ---- */
@@ -159,7 +159,7 @@ enum nacre_err txn_begin(struct engine *e, enum txn_class class, uint32_t record
   ERR_TRY(engine_check_writable(e));
   if (class != TXN_FLUSH) {
     ERR_TRY(relieve_memory(e));
-    uint64_t units = engine_metadata_units(e, records);
+    uint64_t units = engine_metadata_units(records);
     ERR_TRY(space_take(e, units, class == TXN_FREEING));
     txn->reserved_units = units;
   }

@@ -89,6 +89,7 @@ static void test_aad_has_all_its_parts(void **state) {
 static struct superblock make_superblock(void) {
   struct superblock sb = {
       .generation = 12,
+      .ring_from = 5,
       .header_sequence_min = 3,
       .time_s = -1,
       .units_end = UNITS_END,
@@ -122,7 +123,7 @@ static void test_superblock_round_trip(void **state) {
   struct superblock sb = make_superblock(), back;
   superblock_encode(&sb, plain);
   assert_int_equal(superblock_decode(plain, &back), NACRE_OK);
-  assert_true(back.generation == 12 && back.header_sequence_min == 3 && back.time_s == -1);
+  assert_true(back.generation == 12 && back.header_sequence_min == 3 && back.ring_from == 5 && back.time_s == -1);
   assert_true(back.units_end == UNITS_END && back.units_limit == 1u << 20 && back.next_ino == 100);
   assert_true(back.inodes == 50 && back.used_units == 9000 && back.root_level == 2);
   assert_memory_equal(back.commit_id, sb.commit_id, 16);
@@ -269,7 +270,7 @@ static void test_superblock_hostile_bytes(void **state) {
   uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
   struct superblock sb = make_superblock(), back;
   superblock_encode(&sb, plain);
-  for (size_t at = 528; at < sizeof plain; at++) {
+  for (size_t at = 536; at < sizeof plain; at++) {
     plain[at] = 1;
     assert_int_equal(superblock_decode(plain, &back), NACRE_ERR_DAMAGED);
     plain[at] = 0;

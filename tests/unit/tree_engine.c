@@ -263,7 +263,7 @@ static enum nacre_err write_file(struct engine *e, uint64_t ino, uint32_t chunks
     uint32_t n = (uint32_t)u64_min(chunks - done, FORMAT_EXTENT_CHUNKS_MAX);
     for (uint32_t i = 0; i < n; i++)
       list[i] = data + (size_t)(done + i) * 16384;
-    uint64_t units = n * 4ull + engine_metadata_units(e, 1);
+    uint64_t units = n * 4ull + engine_metadata_units(1);
     enum nacre_err err = space_reserve(e, units);
     if (err != NACRE_OK) {
       free(data);
@@ -417,6 +417,53 @@ static void newest_superblock_lost_gives_parent(void **state) {
   free(parent);
 }
 
+static enum nacre_err try_open(struct fixture *f, bool read_only) {
+  struct engine_keys keys = make_keys();
+  struct engine_options options = {.memory_bytes = MIB, .header_sequence = 1, .read_only = read_only};
+  return engine_open(&f->store, &keys, f->workers, &options, &f->e);
+}
+
+/* A cut commit tears one slot, the next. Destroyed commits show. */
+static void missing_superblocks_are_noticed(void **state) {
+  (void)state;
+  struct fixture f;
+  uint8_t junk[FORMAT_SUPERBLOCK_BYTES];
+  fx_make(&f, 64 * MIB, 0, 8 * MIB);
+  struct model *m = calloc(1, sizeof *m);
+  rng_state = 11;
+  for (unsigned i = 0; i < 5; i++) {
+    model_step(f.e, m);
+    ok(engine_commit(f.e));
+  }
+  uint64_t newest = f.e->durable.generation;
+  env_random(junk, sizeof junk);
+  engine_close(f.e);
+  ok(store_write(&f.store, junk, sizeof junk, superblock_offset(newest + 1)));
+  ok(try_open(&f, false));
+  assert_int_equal(f.e->durable.generation, newest);
+  engine_close(f.e);
+  for (uint64_t back = 1; back <= 6; back++) {
+    uint8_t kept[FORMAT_SUPERBLOCK_BYTES];
+    ok(store_read(&f.store, kept, sizeof kept, superblock_offset(newest - back)));
+    ok(store_write(&f.store, junk, sizeof junk, superblock_offset(newest - back)));
+    assert_int_equal(try_open(&f, false), NACRE_ERR_DAMAGED);
+    ok(try_open(&f, true));
+    struct engine_info info;
+    engine_get_info(f.e, &info);
+    assert_true(info.ring_damaged);
+    engine_close(f.e);
+    ok(store_write(&f.store, kept, sizeof kept, superblock_offset(newest - back)));
+  }
+  /* The newest two: what is left is a sound commit, but there is a gap behind it. */
+  ok(store_write(&f.store, junk, sizeof junk, superblock_offset(newest)));
+  ok(store_write(&f.store, junk, sizeof junk, superblock_offset(newest - 1)));
+  assert_int_equal(try_open(&f, false), NACRE_ERR_DAMAGED);
+  ok(try_open(&f, true));
+  assert_int_equal(f.e->durable.generation, newest - 2);
+  fx_end(&f);
+  free(m);
+}
+
 static void second_writer_is_noticed(void **state) {
   (void)state;
   struct fixture f;
@@ -486,6 +533,7 @@ int main(void) {
       cmocka_unit_test(full_volume_gives_space_back),
       cmocka_unit_test(log_sets_grow),
       cmocka_unit_test(newest_superblock_lost_gives_parent),
+      cmocka_unit_test(missing_superblocks_are_noticed),
       cmocka_unit_test(second_writer_is_noticed),
       cmocka_unit_test(threads_share_the_tree),
   };
