@@ -82,7 +82,8 @@ static int check_askable(const struct volume_request *request, const struct nacr
 static void note_fallback(const char *path, nacre_volume *vol) {
   struct nacre_volume_info info = {.struct_size = sizeof info};
   if (nacre_volume_get_info(vol, &info) == NACRE_OK && info.fell_back)
-    report_note(path, "the newest commit was damaged; this is the one before it");
+    report_note(path,
+                "this is not the newest commit that there was: that one is damaged, or superblocks were destroyed");
 }
 
 /* Only a terminal is asked again after a wrong answer; what options name is tried once. */
