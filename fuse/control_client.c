@@ -79,13 +79,16 @@ static void wait_for_end(int fd) {
 static enum nacre_err judge_reply(const char *reply, char *message, size_t message_size) {
   if (strncmp(reply, "ok", 2) == 0)
     return NACRE_OK;
-  int code = 0;
-  int text_at = 0;
-  if (sscanf(reply, "error %d %n", &code, &text_at) != 1 || code <= 0 || code > (int)NACRE_ERR_LOOP) {
+  static const char error[] = "error ";
+  long code = 0;
+  char *text = NULL;
+  if (strncmp(reply, error, sizeof error - 1) == 0)
+    code = strtol(reply + sizeof error - 1, &text, 10);
+  if (code <= 0 || code > (long)NACRE_ERR_LOOP || *text != ' ') {
     snprintf(message, message_size, "the mount's process answered with something else");
     return NACRE_ERR_IO;
   }
-  snprintf(message, message_size, "%s", reply + text_at);
+  snprintf(message, message_size, "%s", text + 1);
   return (enum nacre_err)code;
 }
 
@@ -143,6 +146,33 @@ static int parse_status(const char *line, struct control_mount *out) {
   return out->volume != NULL && out->dir != NULL && out->failure != NULL ? 0 : -1;
 }
 
+/* NACRE_ERR_NOT_FOUND where nothing of use is answered. */
+static enum nacre_err ask_status(int fd, const char *path, uid_t owner, struct control_mount *out) {
+  struct control_line *reply = calloc(1, sizeof *reply);
+  if (reply == NULL)
+    return NACRE_ERR_NO_MEMORY;
+  *out = (struct control_mount){.uid = owner, .socket_path = strdup(path)};
+  bool told = ask(fd, "status", reply) == 0 && strncmp(reply->text, "ok ", 3) == 0;
+  enum nacre_err err = NACRE_OK;
+  if (out->socket_path == NULL)
+    err = NACRE_ERR_NO_MEMORY;
+  else if (!told || parse_status(reply->text, out) != 0)
+    err = NACRE_ERR_NOT_FOUND;
+  if (err != NACRE_OK)
+    mount_release(out);
+  free(reply);
+  return err;
+}
+
+static int append(struct found *found, const struct control_mount *mount) {
+  struct control_mount *list = realloc(found->list, (found->count + 1) * sizeof *list);
+  if (list == NULL)
+    return -1;
+  found->list = list;
+  list[found->count++] = *mount;
+  return 0;
+}
+
 /* 0 also for what does not answer; -1 only without memory. */
 static int add_socket(struct found *found, const char *path, uid_t owner) {
   int fd = connect_to(path, owner);
@@ -151,23 +181,16 @@ static int add_socket(struct found *found, const char *path, uid_t owner) {
       unlink(path); /* its process was killed */
     return 0;
   }
-  struct control_line *reply = calloc(1, sizeof *reply);
-  struct control_mount *list = realloc(found->list, (found->count + 1) * sizeof *list);
-  int result = -1;
-  if (list != NULL)
-    found->list = list;
-  if (reply != NULL && list != NULL) {
-    struct control_mount mount = {.uid = owner, .socket_path = strdup(path)};
-    result = 0;
-    if (mount.socket_path != NULL && ask(fd, "status", reply) == 0 && strncmp(reply->text, "ok ", 3) == 0 &&
-        parse_status(reply->text, &mount) == 0)
-      list[found->count++] = mount;
-    else
-      mount_release(&mount);
-  }
-  free(reply);
+  struct control_mount mount;
+  enum nacre_err err = ask_status(fd, path, owner, &mount);
   close(fd);
-  return result;
+  if (err == NACRE_ERR_NOT_FOUND)
+    return 0;
+  if (err == NACRE_OK && append(found, &mount) == 0)
+    return 0;
+  if (err == NACRE_OK)
+    mount_release(&mount);
+  return -1;
 }
 
 static int add_folder(struct found *found, const char *folder) {

@@ -11,18 +11,23 @@
 #define BACKLOG 8
 #define PATIENCE_S 2
 
+/* A socket that refuses is taken for a dead one, so that ours gets its name only once it listens. */
 static int bind_and_listen(int fd, const struct control_server *server) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(server->path) >= sizeof address.sun_path) {
+  int len = snprintf(address.sun_path, sizeof address.sun_path, "%s.new", server->path);
+  if (len < 0 || (size_t)len >= sizeof address.sun_path) {
     errno = ENAMETOOLONG;
     return -1;
   }
-  memcpy(address.sun_path, server->path, strlen(server->path) + 1);
-  /* A socket of this name is that of an earlier process with our number. */
-  unlink(server->path);
+  unlink(address.sun_path); /* left by an earlier process with our number */
   if (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0)
     return -1;
-  return listen(fd, BACKLOG);
+  if (listen(fd, BACKLOG) == 0 && rename(address.sun_path, server->path) == 0)
+    return 0;
+  int error = errno;
+  unlink(address.sun_path);
+  errno = error;
+  return -1;
 }
 
 int control_server_open(struct control_server *server) {

@@ -101,20 +101,24 @@ void notify_stop(struct notifier *n) {
   free(n);
 }
 
+/* Whether the job, which then is the queue's, was taken in. */
+static bool take_in(struct notifier *n, struct job *job) {
+  pthread_mutex_lock(&n->lock);
+  bool taken = !n->draining;
+  if (taken) {
+    *n->last = job;
+    n->last = &job->next;
+    pthread_cond_signal(&n->work);
+  }
+  pthread_mutex_unlock(&n->lock);
+  return taken;
+}
+
 static void enqueue(struct notifier *n, const struct job *wanted) {
   struct job *job = malloc(sizeof *job);
   if (job != NULL) {
     *job = *wanted;
-    job->next = NULL;
-    pthread_mutex_lock(&n->lock);
-    bool taken = !n->draining;
-    if (taken) {
-      *n->last = job;
-      n->last = &job->next;
-      pthread_cond_signal(&n->work);
-    }
-    pthread_mutex_unlock(&n->lock);
-    if (taken)
+    if (take_in(n, job))
       return;
     free(job);
   }
