@@ -98,7 +98,8 @@ unmount() { "$NACRE" umount "$1"; }
 daemon_of() {
   "$NACRE" status --json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["mounts"][0]["pid"])'
 }
-gone() { ! kill -0 "$1" 2>/dev/null; }
+# An orphan that has ended stays in the list of processes until init looks.
+gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
 
 # Whatever happened: nothing of ours stays mounted.
 end_mounts() {
