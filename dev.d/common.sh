@@ -32,8 +32,9 @@ need_packages() {
   }
   missing=
   for package in "$@"; do
-    case $(dpkg-query -W -f '${db:Status-Status} ' "$package" 2>/dev/null) in
-    *installed\ *) ;;
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=
+    case $state in
+    installed*) ;; # once for each architecture
     *) missing="$missing $package" ;;
     esac
   done
