@@ -23,7 +23,6 @@ void atime_touch(const struct mount *m, fuse_ino_t ino) {
   struct nacre_attr attr = {.struct_size = sizeof attr};
   if (nacre_inode_getattr(m->vol, ino, &attr) != NACRE_OK || (rule == MOUNT_ATIME_RELATIVE && !atime_is_due(&attr)))
     return;
-  /* The change time is set to what it was: a read does not move it, as utimensat does. */
-  enum nacre_err ignored = nacre_inode_setattr(m->vol, ino, &attr, NACRE_SET_ATIME_NOW | NACRE_SET_CTIME);
+  enum nacre_err ignored = nacre_inode_setattr(m->vol, ino, &attr, NACRE_SET_ATIME_NOW | NACRE_SET_KEEP_CTIME);
   (void)ignored;
 }

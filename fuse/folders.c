@@ -102,5 +102,5 @@ void folders_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_
   (void)ino;
   (void)datasync;
   (void)fi;
-  reply_result(req, session_commit(session_of(req)));
+  reply_result(req, nacre_volume_sync(session_of(req)->vol));
 }

@@ -3,6 +3,7 @@
 #include "fuse/attach.h"
 #include "fuse/notify.h"
 #include "fuse/opened.h"
+#include "fuse/receive.h"
 #include "fuse/supervisor.h"
 
 #include <errno.h>
@@ -22,17 +23,6 @@ static unsigned receivers(const struct mount_options *o) {
   return cores > 7 ? 16 : (unsigned)cores * 2 + 2;
 }
 
-static int serve(struct mount *m) {
-  struct fuse_loop_config *config = fuse_loop_cfg_create();
-  if (config == NULL)
-    return -ENOMEM;
-  fuse_loop_cfg_set_max_threads(config, receivers(m->options));
-  fuse_loop_cfg_set_clone_fd(config, 1);
-  int result = fuse_session_loop_mt(m->session, config);
-  fuse_loop_cfg_destroy(config);
-  return result;
-}
-
 /* Everything that lives while the mount is served, in the order in which it depends on the other. */
 static enum nacre_err run_session(struct mount *m, mount_ready_fn ready, void *arg,
                                   char message[ATTACH_MESSAGE_BYTES], bool *told) {
@@ -47,7 +37,7 @@ static enum nacre_err run_session(struct mount *m, mount_ready_fn ready, void *a
     return NACRE_ERR_NO_MEMORY;
   }
   *told = true;
-  int served = serve(m);
+  int served = receive_loop(m->session, receivers(m->options));
   atomic_store(&m->loop_done, true);
   notify_drain(m->notifier);
   /* Closes the connection, without which the supervisor might wait for an answer of ours for ever. */
@@ -58,7 +48,7 @@ static enum nacre_err run_session(struct mount *m, mount_ready_fn ready, void *a
   m->opened = NULL;
   fuse_session_destroy(m->session);
 
-  enum nacre_err err = session_commit(m);
+  enum nacre_err err = nacre_volume_sync(m->vol);
   snprintf(message, ATTACH_MESSAGE_BYTES, "%s", err == NACRE_OK ? "" : nacre_last_error());
   if (err == NACRE_OK && served < 0) {
     snprintf(message, ATTACH_MESSAGE_BYTES, "the mount ended early: %s", strerror(-served));

@@ -14,10 +14,6 @@ struct mount *session_of(fuse_req_t req) {
   return m;
 }
 
-enum nacre_err session_commit(const struct mount *m) {
-  return m->volume_read_only ? NACRE_OK : nacre_volume_sync(m->vol);
-}
-
 /* Left out on purpose: flock and POSIX locks, which the kernel then keeps itself; copy_file_range, for which it
  * copies through the page cache; write_buf, which would turn splicing on; access, since modes and ACLs are the
  * kernel's. */

@@ -46,9 +46,6 @@ struct mount {
 /* The mount that a request belongs to; notes that it is in use. */
 struct mount *session_of(fuse_req_t req);
 
-/* Make everything durable. */
-enum nacre_err session_commit(const struct mount *m);
-
 extern const struct fuse_lowlevel_ops session_operations;
 
 /* One group of handlers each, entered into the table by session.c. */

@@ -145,7 +145,7 @@ static void answer_status(const struct mount *m, int connection) {
 }
 
 static void answer_sync(const struct mount *m, int connection) {
-  enum nacre_err err = session_commit(m);
+  enum nacre_err err = nacre_volume_sync(m->vol);
   control_server_answer(connection, err, err == NACRE_OK ? "" : nacre_last_error());
 }
 

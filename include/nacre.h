@@ -253,7 +253,8 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_open(const struct nacre_tar
 NACRE_API enum nacre_err nacre_volume_close(nacre_volume *vol);
 /* Free without a commit: what was not synced is dropped. */
 NACRE_API void nacre_volume_abandon(nacre_volume *vol);
-/* Make everything done so far durable; concurrent calls share one commit. */
+/* Make everything done so far durable; concurrent calls share one commit. NACRE_OK for a volume that was opened
+ * read-only, the failure for one that went read-only. */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_sync(nacre_volume *vol);
 
 struct nacre_volume_info {
@@ -339,7 +340,10 @@ enum nacre_set {
   NACRE_SET_MTIME_NOW = 128,
   NACRE_SET_CTIME = 256,
   /* Clear setuid, setgid and security.capability as an unprivileged write or chown does. */
-  NACRE_SET_KILL_PRIV = 512
+  NACRE_SET_KILL_PRIV = 512,
+  /* Leave the change time as it is, unless NACRE_SET_CTIME or a size is set too: for what is no change to POSIX, such
+   * as the access time of a read. */
+  NACRE_SET_KEEP_CTIME = 1024
 };
 
 struct nacre_statfs {

@@ -86,15 +86,19 @@ static void discard(nacre_volume *vol) {
   free(vol);
 }
 
+/* Read-only, there is nothing to commit; but a volume that failed must not keep quiet about it. */
+static enum nacre_err sync_all(nacre_volume *vol) {
+  struct engine_info info;
+  engine_get_info(vol->v->engine, &info);
+  return info.read_only && !info.failed ? NACRE_OK : fs_sync(vol->v->fs);
+}
+
 enum nacre_err nacre_volume_close(nacre_volume *vol) {
   err_clear();
   if (!vol)
     return NACRE_OK;
   ERR_TRY(handle_volume(vol));
-  struct engine_info info;
-  engine_get_info(vol->v->engine, &info);
-  /* A volume that failed has nothing to commit and must not keep quiet about it. */
-  enum nacre_err err = info.read_only && !info.failed ? NACRE_OK : fs_sync(vol->v->fs);
+  enum nacre_err err = sync_all(vol);
   discard(vol);
   return err;
 }
@@ -106,7 +110,7 @@ void nacre_volume_abandon(nacre_volume *vol) {
 
 enum nacre_err nacre_volume_sync(nacre_volume *vol) {
   ERR_TRY(handle_volume(vol));
-  return fs_sync(vol->v->fs);
+  return sync_all(vol);
 }
 
 enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info) {

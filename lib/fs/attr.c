@@ -54,7 +54,10 @@ static void set_times(struct inode *inode, const struct nacre_attr *attr, unsign
     rec->atime = now;
   if (set & NACRE_SET_MTIME_NOW)
     rec->mtime = now;
-  rec->ctime = set & NACRE_SET_CTIME ? attr->ctime : now;
+  if (set & NACRE_SET_CTIME)
+    rec->ctime = attr->ctime;
+  else if (!(set & NACRE_SET_KEEP_CTIME))
+    rec->ctime = now;
 }
 
 static enum nacre_err set_locked(struct fs *fs, struct txn *txn, struct inode *inode, const struct nacre_attr *attr,
@@ -110,7 +113,7 @@ static enum nacre_err set_attr(struct fs *fs, struct inode *inode, const struct 
   set &= ~(unsigned)NACRE_SET_SIZE;
   if ((set & NACRE_SET_KILL_PRIV) && nothing_to_kill(inode))
     set &= ~(unsigned)NACRE_SET_KILL_PRIV;
-  if (set == 0)
+  if ((set & ~(unsigned)NACRE_SET_KEEP_CTIME) == 0)
     return NACRE_OK;
   struct txn txn;
   bool changed = false;
@@ -129,7 +132,7 @@ enum nacre_err fs_setattr(struct fs *fs, uint64_t ino, struct nacre_attr *attr, 
   struct inode *inode;
   const unsigned known = NACRE_SET_MODE | NACRE_SET_UID | NACRE_SET_GID | NACRE_SET_SIZE | NACRE_SET_ATIME |
                          NACRE_SET_MTIME | NACRE_SET_ATIME_NOW | NACRE_SET_MTIME_NOW | NACRE_SET_CTIME |
-                         NACRE_SET_KILL_PRIV;
+                         NACRE_SET_KILL_PRIV | NACRE_SET_KEEP_CTIME;
   if (set & ~known)
     return err_set(NACRE_ERR_ARGUMENT, "unknown attributes to set");
   ERR_TRY(check_times(attr, set));

@@ -219,6 +219,7 @@ static void test_read_only(void **state) {
   assert_int_equal(open_with(f, f->cred, true), NACRE_OK);
   assert_int_equal(nacre_mkdir(f->vol, "new", 0700, NULL), NACRE_ERR_READ_ONLY);
   assert_int_equal(nacre_slot_remove(f->vol, 0, true), NACRE_ERR_READ_ONLY);
+  assert_int_equal(nacre_volume_sync(f->vol), NACRE_OK);
   assert_int_equal(nacre_verify(f->vol, NULL, NULL, NULL, NULL, NULL, NULL), NACRE_OK);
   close_volume(f);
   assert_int_equal(store_read(&f->memory, after, size, 0), NACRE_OK);

@@ -63,6 +63,30 @@ static void test_setattr(void **state) {
   assert_int_equal(fs_setattr(fs, 999, &attr, NACRE_SET_MODE), NACRE_ERR_NOT_FOUND);
 }
 
+static bool time_is(struct nacre_time a, struct nacre_time b) {
+  return a.s == b.s && a.ns == b.ns;
+}
+
+static void test_change_time(void **state) {
+  (void)state;
+  const struct nacre_time old = {.s = 1000, .ns = 5};
+  uint64_t f = make_node(1, "f", S_IFREG | 0644);
+  struct nacre_attr attr = {.atime = old, .ctime = old};
+  ok(fs_setattr(fs, f, &attr, NACRE_SET_ATIME | NACRE_SET_CTIME));
+  assert_true(time_is(attr.ctime, old));
+  ok(fs_setattr(fs, f, &attr, NACRE_SET_KEEP_CTIME));
+  assert_true(time_is(attr.atime, old) && time_is(attr.ctime, old));
+  ok(fs_setattr(fs, f, &attr, NACRE_SET_ATIME_NOW | NACRE_SET_KEEP_CTIME));
+  reopen();
+  ok(fs_getattr(fs, f, &attr));
+  assert_true(attr.atime.s > old.s && time_is(attr.ctime, old));
+  attr.ctime.ns++;
+  ok(fs_setattr(fs, f, &attr, NACRE_SET_CTIME | NACRE_SET_KEEP_CTIME));
+  assert_int_equal(attr.ctime.ns, old.ns + 1);
+  ok(fs_setattr(fs, f, &attr, NACRE_SET_ATIME_NOW));
+  assert_true(attr.ctime.s > old.s);
+}
+
 static void test_xattrs(void **state) {
   (void)state;
   static uint8_t value[65537], back[65536];
@@ -203,6 +227,7 @@ static void test_default_list(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_setattr, start, end),
+      cmocka_unit_test_setup_teardown(test_change_time, start, end),
       cmocka_unit_test_setup_teardown(test_xattrs, start, end),
       cmocka_unit_test_setup_teardown(test_many_names, start, end),
       cmocka_unit_test_setup_teardown(test_access_list, start, end),
