@@ -29,18 +29,37 @@ static bool is_for_others(const char *word) {
   return starts_with(word, "x-") || starts_with(word, "X-") || starts_with(word, "comment=");
 }
 
+/* The end of an option: a backslash takes the meaning from a comma. */
+static char *option_end(char *word) {
+  while (*word != '\0' && *word != ',')
+    word += word[0] == '\\' && word[1] != '\0' ? 2 : 1;
+  return word;
+}
+
+/* Take the backslashes from commas and backslashes, in place; all others are the value's own. */
+static const char *unescape(char *value) {
+  char *out = value;
+  for (const char *from = value; *from != '\0'; from++) {
+    if (from[0] == '\\' && (from[1] == ',' || from[1] == '\\'))
+      from++;
+    *out++ = *from;
+  }
+  *out = '\0';
+  return value;
+}
+
 /* An option that is this program's and not the mount's: 1 taken, 0 not one of them, -1 makes no sense. */
-static int take_own(struct mounting *mounting, const char *word) {
+static int take_own(struct mounting *mounting, char *word) {
   struct credential_source *source = &mounting->open.credential;
   uint64_t seconds;
-  const char *value = strchr(word, '=');
-  value = value != NULL ? value + 1 : "";
+  char *value = strchr(word, '=');
+  value = value != NULL ? value + 1 : word + strlen(word);
   if (starts_with(word, "passfile=")) {
-    source->passfile = value;
+    source->passfile = unescape(value);
   } else if (starts_with(word, "key-file=")) {
-    source->key_file = value;
+    source->key_file = unescape(value);
   } else if (starts_with(word, "extpass=")) {
-    source->extpass = value;
+    source->extpass = unescape(value);
   } else if (starts_with(word, "idle=")) {
     if (!duration_parse(value, &seconds) || seconds > UINT32_MAX)
       return -1;
@@ -57,8 +76,12 @@ static int take_own(struct mounting *mounting, const char *word) {
 }
 
 int mounting_take_options(struct mounting *mounting, char *text, bool fstab) {
-  char *save = NULL;
-  for (char *word = strtok_r(text, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
+  for (char *word = text, *next = NULL; word != NULL; word = next) {
+    char *end = option_end(word);
+    next = *end != '\0' ? end + 1 : NULL;
+    *end = '\0';
+    if (*word == '\0')
+      continue;
     char why[WHY_BYTES] = "";
     const int own = take_own(mounting, word);
     if (own < 0)

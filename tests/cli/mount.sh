@@ -80,6 +80,10 @@ works "umount by the container's name" "$NACRE" umount v
 works "-o ro" mount_v -o ro,noexec v m
 holds "in the options" grep -Eq " $top/m fuse.nacre [^ ]*ro,[^ ]*noexec" /proc/self/mounts
 works "umount" "$NACRE" umount m
+cp pass 'pa,ss'
+works "commas in values of -o" "$NACRE" mount -o "ro,,passfile=$TEST_TMP/pa\\,ss,fsname=a\\,b,noexec" v m
+holds "in the name" grep -Eq "^a,b $top/m fuse.nacre [^ ]*ro,[^ ]*noexec" /proc/self/mounts
+works "umount" "$NACRE" umount m
 # Others of this user's mounts must stay: root hides their sockets, others look first whether there are any.
 cat >all.sh <<'END'
 if [ "$(id -u)" -eq 0 ]; then
