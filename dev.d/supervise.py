@@ -151,6 +151,7 @@ def sanitizer_reports(reports):
 def environment(folder, reports):
     env = dict(os.environ, TEST_TMP=os.path.join(folder, "tmp"), HOME=os.path.join(folder, "home"),
                XDG_RUNTIME_DIR=os.path.join(folder, "run"), LC_ALL="C.UTF-8")
+    env["PATH"] = env.get("PATH", "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin"  # mkfs and the like
     for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         env.pop(name, None)
     for name, mode in (("tmp", 0o755), ("home", 0o700), ("run", 0o700)):
