@@ -1,0 +1,313 @@
+#include "fuse/receive.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WATCH_INTERVAL_NS 1000000L
+/* The watch sleeps after so many looks that found nobody busy. */
+#define WATCH_QUIET_LOOKS 20u
+#define KICK_INTERVAL_NS 5000000L
+/* A read or write of that much is handed on: another thread may receive meanwhile. */
+#define LONG_BYTES (128u << 10)
+/* A request that was there at once shows a queue, one that was waited for shows none. In between says nothing. */
+#define QUEUED_NS 3000
+#define WAITED_NS 8000
+#define QUEUED_RUN 16u
+#define WAITED_RUN 4u
+
+/* A receiver's turn is odd while it leads and answers a request. */
+#define TURN_BUSY 1u
+
+struct receivers;
+
+struct receiver {
+  struct receivers *all;
+  pthread_t thread;
+  atomic_ullong turn; /* goes up by one at the start and at the end; if the watch does the latter, the lead is gone */
+  unsigned long long turn_seen; /* by the watch */
+  unsigned queued, waited;      /* requests in a row */
+  struct fuse_buf buf;
+};
+
+/* Invariant: `leading` receivers lead, at most `leads` but for a moment in which one gives up the lead too many. */
+struct receivers {
+  struct fuse_session *session;
+  pthread_mutex_t lock; /* guards the next block */
+  pthread_cond_t lead_free;
+  unsigned leads, leading, leads_max;
+  bool ended;
+  int error;
+
+  pthread_cond_t watch_wanted;
+  atomic_bool watching;
+  sem_t one_ended; /* or more */
+  atomic_uint ended_count;
+  unsigned count;
+  struct receiver *list;
+};
+
+static int64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ---- Leads ---- */
+
+/* False when all is over. */
+static bool lead_take(struct receivers *all) {
+  pthread_mutex_lock(&all->lock);
+  while (all->leading >= all->leads && !all->ended)
+    pthread_cond_wait(&all->lead_free, &all->lock);
+  bool go_on = !all->ended;
+  if (go_on)
+    all->leading++;
+  pthread_mutex_unlock(&all->lock);
+  return go_on;
+}
+
+static void lead_give(struct receivers *all) {
+  pthread_mutex_lock(&all->lock);
+  all->leading--;
+  if (all->leading < all->leads)
+    pthread_cond_signal(&all->lead_free);
+  pthread_mutex_unlock(&all->lock);
+}
+
+static void leads_more(struct receivers *all) {
+  pthread_mutex_lock(&all->lock);
+  if (all->leads < all->leads_max) {
+    all->leads++;
+    pthread_cond_signal(&all->lead_free);
+  }
+  pthread_mutex_unlock(&all->lock);
+}
+
+/* Whether the caller's lead is one too many. */
+static bool leads_fewer(struct receivers *all) {
+  pthread_mutex_lock(&all->lock);
+  bool fewer = all->leads > 1;
+  if (fewer)
+    all->leads--;
+  pthread_mutex_unlock(&all->lock);
+  return fewer;
+}
+
+/* ---- The watch ---- */
+
+/* Take the lead from who was busy with the same request at the last look. True if anybody was busy. */
+static bool watch_look(struct receivers *all) {
+  bool busy = false;
+  for (unsigned i = 0; i < all->count; i++) {
+    struct receiver *r = &all->list[i];
+    unsigned long long turn = atomic_load(&r->turn);
+    bool same = turn == r->turn_seen;
+    r->turn_seen = turn;
+    busy = busy || !same || (turn & TURN_BUSY);
+    if ((turn & TURN_BUSY) && same && atomic_compare_exchange_strong(&r->turn, &turn, turn + 1))
+      lead_give(all);
+  }
+  return busy;
+}
+
+static bool anybody_busy(const struct receivers *all) {
+  for (unsigned i = 0; i < all->count; i++) {
+    if (atomic_load(&all->list[i].turn) & TURN_BUSY)
+      return true;
+  }
+  return false;
+}
+
+static void *watch_main(void *arg) {
+  struct receivers *all = arg;
+  const struct timespec interval = {.tv_nsec = WATCH_INTERVAL_NS};
+  unsigned quiet = 0;
+  pthread_mutex_lock(&all->lock);
+  while (!all->ended) {
+    if (quiet >= WATCH_QUIET_LOOKS) {
+      atomic_store(&all->watching, false);
+      /* Who becomes busy from here on sees that nobody watches. */
+      while (!all->ended && !atomic_load(&all->watching) && !anybody_busy(all))
+        pthread_cond_wait(&all->watch_wanted, &all->lock);
+      atomic_store(&all->watching, true);
+      quiet = 0;
+    }
+    pthread_mutex_unlock(&all->lock);
+    nanosleep(&interval, NULL);
+    quiet = watch_look(all) ? 0 : quiet + 1;
+    pthread_mutex_lock(&all->lock);
+  }
+  pthread_mutex_unlock(&all->lock);
+  return NULL;
+}
+
+static void watch_wake(struct receivers *all) {
+  pthread_mutex_lock(&all->lock);
+  atomic_store(&all->watching, true);
+  pthread_cond_signal(&all->watch_wanted);
+  pthread_mutex_unlock(&all->lock);
+}
+
+/* ---- Receiving ---- */
+
+static bool takes_long(const struct fuse_buf *buf) {
+  struct fuse_in_header header;
+  struct fuse_read_in io; /* a write's begins in the same way */
+  if (buf->flags & FUSE_BUF_IS_FD || buf->size < sizeof header)
+    return true;
+  memcpy(&header, buf->mem, sizeof header);
+  switch (header.opcode) {
+  case FUSE_FSYNC:
+  case FUSE_FSYNCDIR:
+    return true;
+  case FUSE_READ:
+  case FUSE_WRITE:
+    if (buf->size < sizeof header + sizeof io)
+      return false;
+    memcpy(&io, (const char *)buf->mem + sizeof header, sizeof io);
+    return io.size >= LONG_BYTES;
+  default:
+    return false;
+  }
+}
+
+/* Answer it as the leader. False when the lead was taken away meanwhile. */
+static bool answer_leading(struct receiver *r) {
+  unsigned long long busy = atomic_fetch_add(&r->turn, 1) + 1;
+  if (!atomic_load(&r->all->watching))
+    watch_wake(r->all);
+  fuse_session_process_buf(r->all->session, &r->buf);
+  return atomic_compare_exchange_strong(&r->turn, &busy, busy + 1);
+}
+
+/* More leads where requests were there without waiting again and again; false to give this one up. */
+static bool lead_is_wanted(struct receiver *r, int64_t took_ns) {
+  r->queued = took_ns < QUEUED_NS ? r->queued + 1 : 0;
+  r->waited = took_ns > WAITED_NS ? r->waited + 1 : 0;
+  if (r->queued == QUEUED_RUN) {
+    r->queued = 0;
+    leads_more(r->all);
+  }
+  if (r->waited < WAITED_RUN)
+    return true;
+  r->waited = 0;
+  return !leads_fewer(r->all);
+}
+
+/* Receive and answer until the lead is gone. False at the end of the session. */
+static bool lead(struct receiver *r) {
+  struct receivers *all = r->all;
+  for (;;) {
+    int64_t before_ns = now_ns();
+    int got = fuse_session_receive_buf(all->session, &r->buf);
+    if (got == -EINTR && !fuse_session_exited(all->session))
+      continue;
+    if (got <= 0) {
+      pthread_mutex_lock(&all->lock);
+      if (got < 0 && got != -EINTR && all->error == 0)
+        all->error = got;
+      pthread_mutex_unlock(&all->lock);
+      return false;
+    }
+    if (!lead_is_wanted(r, now_ns() - before_ns) || takes_long(&r->buf)) {
+      lead_give(all);
+      fuse_session_process_buf(all->session, &r->buf);
+      return true;
+    }
+    if (!answer_leading(r))
+      return true;
+  }
+}
+
+static void all_end(struct receivers *all) {
+  fuse_session_exit(all->session);
+  pthread_mutex_lock(&all->lock);
+  all->ended = true;
+  pthread_cond_broadcast(&all->lead_free);
+  pthread_cond_broadcast(&all->watch_wanted);
+  pthread_mutex_unlock(&all->lock);
+}
+
+static void *receiver_main(void *arg) {
+  struct receiver *r = arg;
+  while (lead_take(r->all)) {
+    if (!lead(r))
+      all_end(r->all);
+  }
+  free(r->buf.mem);
+  atomic_fetch_add(&r->all->ended_count, 1);
+  sem_post(&r->all->one_ended);
+  return NULL;
+}
+
+/* ---- All of it ---- */
+
+/* Signals are the other threads' but for the kick, which comes by pthread_kill. */
+static unsigned threads_start(struct receivers *all, unsigned wanted, pthread_t *watch) {
+  sigset_t most, before;
+  unsigned started = 0;
+  sigfillset(&most);
+  sigdelset(&most, SIGUSR1);
+  pthread_sigmask(SIG_SETMASK, &most, &before);
+  bool watched = pthread_create(watch, NULL, watch_main, all) == 0;
+  while (watched && started < wanted &&
+         pthread_create(&all->list[started].thread, NULL, receiver_main, &all->list[started]) == 0)
+    started++;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (watched && started == 0) {
+    all_end(all);
+    pthread_join(*watch, NULL);
+  }
+  return started;
+}
+
+/* Leaders wait in read(2): a signal gets them out, if it does not come just before. */
+static void threads_end(struct receivers *all, unsigned started) {
+  const struct timespec pause = {.tv_nsec = KICK_INTERVAL_NS};
+  while (atomic_load(&all->ended_count) < started) {
+    for (unsigned i = 0; i < started; i++)
+      pthread_kill(all->list[i].thread, SIGUSR1);
+    nanosleep(&pause, NULL);
+  }
+  for (unsigned i = 0; i < started; i++)
+    pthread_join(all->list[i].thread, NULL);
+}
+
+int receive_loop(struct fuse_session *session, unsigned threads) {
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  struct receivers all = {.session = session, .leads = 1, .leads_max = cores > 1 ? (unsigned)cores : 1};
+  pthread_t watch;
+  all.list = calloc(threads, sizeof *all.list);
+  if (all.list == NULL)
+    return -ENOMEM;
+  all.count = threads;
+  for (unsigned i = 0; i < threads; i++)
+    all.list[i].all = &all;
+  pthread_mutex_init(&all.lock, NULL);
+  pthread_cond_init(&all.lead_free, NULL);
+  pthread_cond_init(&all.watch_wanted, NULL);
+  sem_init(&all.one_ended, 0, 0);
+  atomic_init(&all.watching, true);
+
+  unsigned started = threads_start(&all, threads, &watch);
+  if (started > 0) {
+    /* Interrupted by a signal, or when the first receiver has ended. */
+    while (sem_wait(&all.one_ended) != 0 && !fuse_session_exited(session))
+      ;
+    all_end(&all);
+    threads_end(&all, started);
+    pthread_join(watch, NULL);
+  }
+  sem_destroy(&all.one_ended);
+  pthread_cond_destroy(&all.watch_wanted);
+  pthread_cond_destroy(&all.lead_free);
+  pthread_mutex_destroy(&all.lock);
+  free(all.list);
+  return started > 0 ? all.error : -ENOMEM;
+}
