@@ -1,10 +1,14 @@
 #include "tree/cache.h"
 
+#include "base/bytes.h"
 #include "base/err.h"
 
 #include <stdlib.h>
 
 #define CACHE_BUCKETS_START 1024u
+/* The part of the room that held nodes leave to the others, and what two lookups need where that is less. */
+#define FREE_PART 4u
+#define FREE_BYTES_MIN ((size_t)2 * FORMAT_LEVELS_MAX * FORMAT_NODE_BYTES)
 
 static size_t bucket_of(const struct cache *c, uint64_t unit) {
   uint64_t h = (unit / FORMAT_NODE_UNITS) * 0x9e3779b97f4a7c15ull; /* 2^64 / golden ratio (Knuth) */
@@ -83,11 +87,21 @@ void cache_remove(struct cache *c, struct node *n) {
   n->cached = false;
   c->count--;
   c->bytes -= node_memory_bytes(n);
+  if (n->refs > 0)
+    c->held_bytes -= node_memory_bytes(n);
+}
+
+void cache_unhold(struct cache *c, const struct node *n) {
+  c->held_bytes -= node_memory_bytes(n);
+}
+
+static bool is_over(const struct cache *c) {
+  return c->bytes > c->bytes_max && c->bytes - c->held_bytes > u64_max(c->bytes_max / FREE_PART, FREE_BYTES_MIN);
 }
 
 /* The clock: a node that was used since the hand passed gets another round. Two rounds at most. */
 static void evict(struct cache *c) {
-  for (size_t steps = 2 * c->count; steps > 0 && c->bytes > c->bytes_max && c->hand != NULL; steps--) {
+  for (size_t steps = 2 * c->count; steps > 0 && is_over(c) && c->hand != NULL; steps--) {
     struct node *n = c->hand;
     c->hand = n->ring_next;
     if (n->refs > 0)
@@ -126,6 +140,8 @@ void cache_add(struct cache *c, struct node *n) {
   __atomic_store_n(&n->hot, true, __ATOMIC_RELAXED);
   c->count++;
   c->bytes += node_memory_bytes(n);
+  if (n->refs > 0)
+    c->held_bytes += node_memory_bytes(n);
   /* Not the new one itself: who loaded it is about to look for it, and would load it again for ever. */
   n->refs++;
   evict(c);

@@ -1,4 +1,9 @@
-/* Clean nodes in memory, found by address. Guarded by the tree's lock: lookups shared, all else exclusive. */
+/* Clean nodes in memory, found by address. Guarded by the tree's lock: lookups shared, all else exclusive.
+ *
+ * A node that something refers to is held, and can't be evicted. Whatever is held, the others have a part of the
+ * room: with none, the nodes of one lookup would push each other out for ever.
+ *
+ * Invariant: held_bytes is what the cached nodes with references take. */
 #ifndef NACRE_TREE_CACHE_H
 #define NACRE_TREE_CACHE_H
 
@@ -8,7 +13,7 @@ struct cache {
   struct node **table;
   size_t buckets; /* a power of two */
   size_t count;
-  size_t bytes, bytes_max;
+  size_t bytes, bytes_max, held_bytes;
   struct node *hand; /* of the ring of cached nodes; NULL when there are none */
 };
 
@@ -20,7 +25,9 @@ struct node *cache_find(const struct cache *c, const struct ptr *ptr);
 /* Takes the node, then evicts others while over the limit. A node whose address is taken by a stale one replaces it.
  */
 void cache_add(struct cache *c, struct node *n);
-/* Take out of the table; the node is the caller's. */
+/* The last reference to a cached node is gone. */
+void cache_unhold(struct cache *c, const struct node *n);
+/* Take out of the table; the node is the caller's, with the references it came with. */
 void cache_remove(struct cache *c, struct node *n);
 
 #endif

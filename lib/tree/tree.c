@@ -32,8 +32,10 @@ void tree_unref(struct tree *t, struct node *n) {
   n->refs--;
   if (n->refs > 0)
     return;
-  if (n->state == NODE_CLEAN && n->cached)
+  if (n->state == NODE_CLEAN && n->cached) {
+    cache_unhold(&t->cache, n);
     return;
+  }
   if (n->state == NODE_CLEAN && !n->superseded) {
     free_kids(t, n);
     cache_add(&t->cache, n);
