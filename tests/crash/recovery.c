@@ -57,6 +57,7 @@ int main(int argc, char **argv) {
   bool deep = argc > 1 && strcmp(argv[1], "--deep") == 0;
   uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   unsigned seeds = deep ? 10 : 2;
+  vault_setup();
   nacre_credential *cred = vault_key(1);
   for (unsigned i = 0; i < seeds; i++)
     run_seed(seed + i, deep ? 1 : 9 * REPORT_SLOWNESS, cred);

@@ -202,6 +202,7 @@ static void test_create(void) {
 }
 
 int main(void) {
+  vault_setup();
   test_create();
   test_slots();
   return 0;

@@ -257,6 +257,7 @@ int main(int argc, char **argv) {
   bool deep = argc > 1 && strcmp(argv[1], "--deep") == 0;
   uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   unsigned seeds = deep ? 20 : 1;
+  vault_setup();
   nacre_credential *cred = vault_key(1);
   for (unsigned i = 0; i < seeds; i++)
     for (size_t p = 0; p < sizeof plans / sizeof plans[0]; p++)

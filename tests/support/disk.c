@@ -52,8 +52,16 @@ void disk_rewind(struct disk *d) {
   d->marked = false;
 }
 
-void disk_watch_reads(struct disk *d, uint8_t *reads) {
-  d->reads = reads;
+void disk_watch_reads(struct disk *d, struct disk_trace *trace) {
+  d->trace = trace;
+}
+
+static void trace_add(struct disk_trace *t, uint64_t offset, size_t len) {
+  if (t->count == t->cap) {
+    t->cap = t->cap * 2 + 64;
+    t->spans = realloc(t->spans, t->cap * sizeof *t->spans);
+  }
+  t->spans[t->count++] = (struct disk_span){.offset = offset, .len = len};
 }
 
 /* Under the lock, before bytes change. */
@@ -79,9 +87,8 @@ int disk_read(void *ctx, void *buf, size_t len, uint64_t offset) {
   bool ok = in_range(d, len, offset);
   if (ok && len > 0)
     memcpy(buf, d->bytes + offset, len);
-  if (ok && len > 0 && d->reads != NULL)
-    for (uint64_t unit = offset / DISK_UNIT_BYTES; unit <= (offset + len - 1) / DISK_UNIT_BYTES; unit++)
-      d->reads[unit] = 1;
+  if (ok && len > 0 && d->trace != NULL)
+    trace_add(d->trace, offset, len);
   pthread_mutex_unlock(&d->lock);
   return ok ? 0 : EIO;
 }

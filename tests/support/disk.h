@@ -10,6 +10,16 @@
 
 struct disk_undo;
 
+struct disk_span {
+  uint64_t offset;
+  size_t len;
+};
+
+struct disk_trace {
+  struct disk_span *spans;
+  size_t count, cap;
+};
+
 /* Invariant: bytes past `size_bytes` are zero. */
 struct disk {
   uint8_t *bytes;
@@ -18,7 +28,7 @@ struct disk {
   bool marked;
   struct disk_undo *undo;
   size_t undo_count, undo_cap;
-  uint8_t *reads; /* a byte per unit that was read, where asked for */
+  struct disk_trace *trace; /* of reads, where asked for */
 };
 
 void disk_init(struct disk *d, uint64_t limit_bytes);
@@ -28,7 +38,8 @@ void disk_copy(const struct disk *from, struct disk *to);
 /* From here on every change is remembered; disk_rewind takes them back and forgets the mark. */
 void disk_mark(struct disk *d);
 void disk_rewind(struct disk *d);
-void disk_watch_reads(struct disk *d, uint8_t *reads);
+/* Keep what is read from now on in `trace`; NULL: no longer. The caller frees the spans. */
+void disk_watch_reads(struct disk *d, struct disk_trace *trace);
 
 /* The store's calls; ctx is the disk. Close does nothing. */
 int disk_read(void *ctx, void *buf, size_t len, uint64_t offset);

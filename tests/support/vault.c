@@ -2,10 +2,17 @@
 
 #include "support/report.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MEMORY_BYTES (8u << 20)
+#define KEPT_BYTES (32 << 20) /* as much as the allocator can be told */
+
+void vault_setup(void) {
+  (void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+  (void)mallopt(M_TRIM_THRESHOLD, 2 * KEPT_BYTES);
+}
 
 nacre_credential *vault_key(uint8_t byte) {
   uint8_t key[32];

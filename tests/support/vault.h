@@ -11,6 +11,8 @@ struct vault {
   uint32_t chunk_bytes; /* of a volume to be made; 0: the default */
 };
 
+/* Large buffers come and go with each opening: have the allocator keep their memory. */
+void vault_setup(void);
 /* A credential whose 32 bytes are all `byte`. The caller frees it. */
 nacre_credential *vault_key(uint8_t byte);
 enum nacre_err vault_create(const struct vault *v, uint64_t size_bytes);
