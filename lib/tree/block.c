@@ -81,9 +81,10 @@ enum nacre_err block_open(struct block_io *io, enum format_kind kind, uint8_t le
     return err_set(NACRE_ERR_DAMAGED, "a block names key epoch %u, which is not in the header", p->epoch);
   uint8_t aad[PTR_AAD_BYTES];
   ptr_aad(kind, level, p->epoch, p->len_bytes, p->birth, aad);
-  if (aead_open(key, p->nonce, aad, sizeof aad, cipher, p->len_bytes, plain, p->tag) != NACRE_OK)
+  enum nacre_err err = aead_open(key, p->nonce, aad, sizeof aad, cipher, p->len_bytes, plain, p->tag);
+  if (err == NACRE_ERR_DAMAGED)
     return err_set(NACRE_ERR_DAMAGED, "the block at unit %llu does not authenticate", (unsigned long long)p->unit);
-  return NACRE_OK;
+  return err;
 }
 
 enum nacre_err block_read(struct block_io *io, enum format_kind kind, uint8_t level, const struct ptr *p,
@@ -119,8 +120,9 @@ enum nacre_err block_open_chunk(struct block_io *io, const struct extent *x, uin
   uint8_t aad[PTR_AAD_BYTES], nonce[AEAD_NONCE_BYTES];
   ptr_aad(FORMAT_KIND_DATA, 0, x->epoch, len, x->birth, aad);
   aead_nonce_add(x->nonce, index, nonce);
-  if (aead_open(key, nonce, aad, sizeof aad, cipher, len, plain, x->tags[index]) != NACRE_OK)
+  enum nacre_err err = aead_open(key, nonce, aad, sizeof aad, cipher, len, plain, x->tags[index]);
+  if (err == NACRE_ERR_DAMAGED)
     return err_set(NACRE_ERR_DAMAGED, "the chunk at unit %llu does not authenticate",
                    (unsigned long long)(x->unit + (uint64_t)index * (x->chunk_bytes / FORMAT_UNIT_BYTES)));
-  return NACRE_OK;
+  return err;
 }

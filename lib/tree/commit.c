@@ -68,13 +68,16 @@ static enum nacre_err freeze_closed(struct engine *e, struct commit *c) {
   return NACRE_OK;
 }
 
-/* Another writer would have left another superblock there. */
-static enum nacre_err check_sole_writer(struct engine *e) {
+/* Another writer who began where we did has put its first commit where ours goes; one who wrote on has come round to
+ * the newest slot in the end. */
+static enum nacre_err check_sole_writer(struct engine *e, uint64_t generation) {
+  bool others;
   uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
   if (!e->has_newest_slot)
     return NACRE_OK;
   ERR_TRY(store_read(e->store, raw, sizeof raw, superblock_offset(e->durable.generation)));
-  if (memcmp(raw, e->newest_slot, sizeof raw) != 0)
+  ERR_TRY(ring_look_for_later(&e->io, generation, e->durable.generation, &others));
+  if (others || memcmp(raw, e->newest_slot, sizeof raw) != 0)
     return err_set(NACRE_ERR_IN_USE, "somebody else has written to the container (a synchronising tool? another "
                                      "machine?); nothing more is written");
   return NACRE_OK;
@@ -82,9 +85,10 @@ static enum nacre_err check_sole_writer(struct engine *e) {
 
 /* The order that makes a commit: everything it reaches, durable; then the superblock that reaches it, durable. */
 static enum nacre_err commit_write(struct engine *e, struct commit *c) {
+  ERR_TRY(check_sole_writer(e, c->sb.generation)); /* before another's blocks are written over, and again below */
   ERR_TRY(tree_write_frozen(&e->tree, &c->tree, e->workers));
   ERR_TRY(spacelog_write(&e->io, &c->log));
-  ERR_TRY(check_sole_writer(e));
+  ERR_TRY(check_sole_writer(e, c->sb.generation));
   ERR_TRY(store_sync(e->store));
   if (c->tree.root_changed)
     c->sb.root = c->tree.root->ptr;

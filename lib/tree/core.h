@@ -71,7 +71,8 @@ enum nacre_err engine_fail(struct engine *e, enum nacre_err err);
 struct ring_found {
   struct superblock newest, second;
   bool has_newest, has_second;
-  uint64_t highest; /* generation in any slot that opened */
+  uint64_t highest;                        /* generation in any slot that opened */
+  uint64_t generations[FORMAT_RING_SLOTS]; /* by slot; 0 where it did not open */
   unsigned missing; /* slots that must hold one of the last commits, and don't, which no power cut explains */
   bool unreadable;  /* a slot gave an I/O error, which is not the same as an invalid slot */
 };
@@ -79,8 +80,12 @@ NACRE_MUST_USE enum nacre_err ring_read(struct block_io *io, struct ring_found *
 /* Seal and write; raw is what was written. */
 NACRE_MUST_USE enum nacre_err ring_write(struct block_io *io, const struct superblock *sb,
                                          uint8_t raw[FORMAT_SUPERBLOCK_BYTES]);
-/* Fill the slots of generations above `newest` with random bytes, durably. */
-NACRE_MUST_USE enum nacre_err ring_invalidate_above(struct block_io *io, uint64_t newest, uint64_t highest);
+/* Fill the slots that hold a generation above `newest` with random bytes, durably. */
+NACRE_MUST_USE enum nacre_err ring_invalidate_above(struct block_io *io, const struct ring_found *ring,
+                                                    uint64_t newest);
+/* Whether the slot of `generation` holds a commit later than `newest`: one that is not ours. */
+NACRE_MUST_USE enum nacre_err ring_look_for_later(struct block_io *io, uint64_t generation, uint64_t newest,
+                                                  bool *later);
 
 /* ---- commit.c ---- */
 /* One commit, start to end. The caller holds the right to (committer.c). hold: leave the gate closed, also on error.

@@ -233,10 +233,14 @@ static enum nacre_err check_header(const struct engine *e, const struct superblo
 
 static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
   if (e->fell_back)
-    ERR_TRY(ring_invalidate_above(&e->io, e->durable.generation, ring->highest));
+    ERR_TRY(ring_invalidate_above(&e->io, ring, e->durable.generation));
   ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(e->durable.generation)));
   e->has_newest_slot = true;
-  return NACRE_OK;
+  if (!e->fell_back)
+    return NACRE_OK;
+  /* At once: only a commit tells the next opening how far generations have come, and where the ring begins anew. */
+  e->dirty = true;
+  return commit_run(e, false);
 }
 
 static enum nacre_err open_in(struct engine *e) {

@@ -17,7 +17,7 @@ static enum nacre_err slot_open(struct block_io *io, uint64_t index, const uint8
                                 struct superblock *sb) {
   uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
   enum nacre_err err = NACRE_ERR_DAMAGED;
-  for (unsigned i = 0; i < FORMAT_EPOCHS && err != NACRE_OK; i++) {
+  for (unsigned i = 0; i < FORMAT_EPOCHS && err == NACRE_ERR_DAMAGED; i++) {
     if (io->keys.epochs[i].epoch == 0)
       continue;
     struct ptr p = slot_ptr(index, io->keys.epochs[i].epoch);
@@ -62,7 +62,6 @@ static unsigned count_missing(const uint64_t generations[FORMAT_RING_SLOTS], con
 }
 
 enum nacre_err ring_read(struct block_io *io, struct ring_found *out) {
-  uint64_t generations[FORMAT_RING_SLOTS] = {0};
   *out = (struct ring_found){0};
   for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
     uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
@@ -74,34 +73,51 @@ enum nacre_err ring_read(struct block_io *io, struct ring_found *out) {
     }
     err = slot_open(io, i, raw, &sb);
     if (err == NACRE_OK) {
-      generations[i] = sb.generation;
+      out->generations[i] = sb.generation;
       keep_newest_two(out, &sb);
     }
-    if (err == NACRE_ERR_UNSUPPORTED)
+    /* A slot that could not be tried, for want of memory, may hold the newest commit. */
+    if (err != NACRE_OK && err != NACRE_ERR_DAMAGED)
       return err;
   }
   if (!out->has_newest && out->unreadable)
     return err_set(NACRE_ERR_IO, "no superblock can be read");
   if (!out->has_newest)
     return err_set(NACRE_ERR_DAMAGED, "no superblock authenticates");
-  out->missing = count_missing(generations, &out->newest);
+  out->missing = count_missing(out->generations, &out->newest);
   return NACRE_OK;
 }
 
 enum nacre_err ring_write(struct block_io *io, const struct superblock *sb, uint8_t raw[FORMAT_SUPERBLOCK_BYTES]) {
   struct ptr p = slot_ptr(sb->generation % FORMAT_RING_SLOTS, 0);
+  struct superblock again;
   superblock_encode(sb, raw + SLOT_CIPHER);
+  /* One that no opening would take must not push out those that are good. */
+  ERR_TRY(superblock_decode(raw + SLOT_CIPHER, &again));
   ERR_TRY(block_seal(io, FORMAT_KIND_SUPERBLOCK, 0, &p, raw + SLOT_CIPHER, raw + SLOT_CIPHER));
   memcpy(raw, p.nonce, sizeof p.nonce);
   memcpy(raw + SLOT_TAG, p.tag, sizeof p.tag);
   return store_write(io->store, raw, FORMAT_SUPERBLOCK_BYTES, superblock_offset(sb->generation));
 }
 
-enum nacre_err ring_invalidate_above(struct block_io *io, uint64_t newest, uint64_t highest) {
-  for (uint64_t g = newest + 1; g <= highest && g <= newest + FORMAT_RING_SLOTS - 1; g++) {
+enum nacre_err ring_invalidate_above(struct block_io *io, const struct ring_found *ring, uint64_t newest) {
+  for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
     uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
+    if (ring->generations[i] <= newest)
+      continue;
     env_random(raw, sizeof raw);
-    ERR_TRY(store_write(io->store, raw, sizeof raw, superblock_offset(g)));
+    ERR_TRY(store_write(io->store, raw, sizeof raw, superblock_offset(i)));
   }
   return store_sync(io->store);
+}
+
+enum nacre_err ring_look_for_later(struct block_io *io, uint64_t generation, uint64_t newest, bool *later) {
+  uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
+  struct superblock sb;
+  *later = false;
+  ERR_TRY(store_read(io->store, raw, sizeof raw, superblock_offset(generation)));
+  enum nacre_err err = slot_open(io, generation % FORMAT_RING_SLOTS, raw, &sb);
+  if (err == NACRE_OK)
+    *later = sb.generation > newest;
+  return err == NACRE_ERR_DAMAGED ? NACRE_OK : err;
 }

@@ -196,6 +196,8 @@ enum nacre_err engine_new_ino(struct txn *txn, uint64_t *ino) {
 void engine_count_inodes(struct txn *txn, int64_t delta) {
   struct engine *e = txn->engine;
   pthread_mutex_lock(&e->state_lock);
-  e->inodes += (uint64_t)delta;
+  /* A container that lies about the number must not make it wrap. */
+  bool wraps = delta < 0 && e->inodes < (uint64_t)-delta;
+  e->inodes = wraps ? 0 : e->inodes + (uint64_t)delta;
   pthread_mutex_unlock(&e->state_lock);
 }
