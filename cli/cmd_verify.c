@@ -8,11 +8,14 @@
 #include "escape.h"
 #include "interrupt.h"
 #include "mountpoints.h"
+#include "mounts.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
 #include "size.h"
 #include "volume.h"
+
+#define MESSAGE_BYTES 256
 
 struct verifying {
   struct progress progress;
@@ -63,22 +66,70 @@ static void print_text(const struct nacre_verify_report *report) {
                size_text(report->metadata_bytes, metadata), report->nodes, report->problems);
 }
 
-static int verify(const char *path, nacre_volume *vol) {
-  struct verifying verifying = {.problems = report_is_json() ? json_object_new_array() : NULL};
-  struct nacre_verify_report report = {.struct_size = sizeof report};
-  progress_start(&verifying.progress);
-  const enum nacre_err err =
-      nacre_verify(vol, &report, on_problem, &verifying, on_progress, &verifying, interrupt_catch());
-  progress_clear(&verifying.progress);
+static void verifying_start(struct verifying *verifying) {
+  *verifying = (struct verifying){.problems = report_is_json() ? json_object_new_array() : NULL};
+  progress_start(&verifying->progress);
+}
+
+/* What a check came to. `message` goes with an error. */
+static int verifying_end(struct verifying *verifying, const char *path, const struct nacre_verify_report *report,
+                         enum nacre_err err, const char *message) {
+  progress_clear(&verifying->progress);
   if (err != NACRE_OK && err != NACRE_ERR_DAMAGED) {
-    (void)json_object_put(verifying.problems);
-    return report_library(path, err);
+    (void)json_object_put(verifying->problems);
+    return report_message(path, err, message);
   }
   if (report_is_json())
-    print_json(path, &report, verifying.problems);
+    print_json(path, report, verifying->problems);
   else
-    print_text(&report);
-  return err == NACRE_OK ? EXIT_DONE : report_library(path, err);
+    print_text(report);
+  if (err == NACRE_OK)
+    return EXIT_DONE;
+  return report_error(EXIT_DAMAGED, path, "%s; restore what is lost from a backup", message);
+}
+
+static int verify_here(const char *path, nacre_volume *vol) {
+  struct verifying verifying;
+  struct nacre_verify_report report = {.struct_size = sizeof report};
+  verifying_start(&verifying);
+  const enum nacre_err err =
+      nacre_verify(vol, &report, on_problem, &verifying, on_progress, &verifying, interrupt_catch());
+  return verifying_end(&verifying, path, &report, err, nacre_last_error());
+}
+
+/* In the process that has it mounted. A signal that ends this one ends the check there. */
+static int verify_mounted(const char *path, const struct control_mount *mount) {
+  struct verifying verifying;
+  struct nacre_verify_report report = {.struct_size = sizeof report};
+  char message[MESSAGE_BYTES] = "";
+  verifying_start(&verifying);
+  const enum nacre_err err =
+      control_verify(mount, &report, on_problem, on_progress, &verifying, message, sizeof message);
+  return verifying_end(&verifying, path, &report, err, message);
+}
+
+/* Whether the path names what is mounted, by a process that answers or not; then *code is what came of it. */
+static bool verify_if_mounted(const char *path, int *code) {
+  struct mounts mounts;
+  *code = mounts_load(&mounts);
+  const struct control_mount *mount = mounts_find(&mounts, path);
+  const bool answers = mount != NULL;
+  if (answers)
+    *code = verify_mounted(path, mount);
+  mounts_free(&mounts);
+  if (answers || *code != EXIT_DONE)
+    return true;
+  char *resolved = mountpoint_resolve(path);
+  struct mountpoint at = {0};
+  const bool mounted = resolved != NULL && mountpoint_find(resolved, &at);
+  if (mounted)
+    *code = report_error(EXIT_IN_USE, path,
+                         "it is mounted on %s, and the process of that mount does not answer you; "
+                         "unmount it, then verify it",
+                         at.dir);
+  mountpoint_free(&at);
+  free(resolved);
+  return mounted;
 }
 
 int cmd_verify(const struct command *self, int argc, char **argv) {
@@ -87,18 +138,11 @@ int cmd_verify(const struct command *self, int argc, char **argv) {
   const enum options_result parsed = options_parse(self, groups, 1, 1, &argc, &argv);
   if (parsed != OPTIONS_RUN)
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
-  char *resolved = mountpoint_resolve(argv[0]);
-  struct mountpoint at = {0};
-  if (resolved != NULL && mountpoint_find(resolved, &at)) {
-    const int code =
-        report_error(EXIT_IN_USE, argv[0], "it is mounted on %s; nacre umount it, then verify it", at.dir);
-    mountpoint_free(&at);
-    free(resolved);
+  int code = EXIT_DONE;
+  if (verify_if_mounted(argv[0], &code))
     return code;
-  }
-  free(resolved);
   const struct volume_request request = {.path = argv[0], .options = &options, .read_only = true, .threads = -1};
   nacre_volume *vol = NULL;
-  const int code = volume_open(&request, &vol);
-  return code != EXIT_DONE ? code : volume_close(argv[0], vol, verify(argv[0], vol));
+  code = volume_open(&request, &vol);
+  return code != EXIT_DONE ? code : volume_close(argv[0], vol, verify_here(argv[0], vol));
 }

@@ -178,13 +178,16 @@ void report_note(const char *subject, const char *format, ...) {
   free(message);
 }
 
-int report_library(const char *subject, enum nacre_err err) {
-  const char *text = nacre_last_error();
+int report_message(const char *subject, enum nacre_err err, const char *text) {
   if (text == NULL || *text == '\0')
     text = nacre_strerror(err);
   const char *what_to_do = strchr(text, ';') == NULL ? advice(err) : NULL;
   return report_error(report_exit_code(err), subject, "%s%s%s", text, what_to_do != NULL ? "; " : "",
                       what_to_do != NULL ? what_to_do : "");
+}
+
+int report_library(const char *subject, enum nacre_err err) {
+  return report_message(subject, err, nacre_last_error());
 }
 
 int report_library_path(const char *subject, const char *path, enum nacre_err err) {

@@ -38,6 +38,8 @@ int report_exit_code(enum nacre_err err);
 int report_error(int code, const char *subject, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* What the library's last failed call in this thread says, with what to do about it. */
 int report_library(const char *subject, enum nacre_err err);
+/* The same where another process has said it; an empty text stands for the code's own. */
+int report_message(const char *subject, enum nacre_err err, const char *text);
 /* The same about one path inside the volume. */
 int report_library_path(const char *subject, const char *path, enum nacre_err err);
 /* An errno of the host: "SUBJECT: what: strerror". */

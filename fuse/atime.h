@@ -1,5 +1,6 @@
 /* Access times. The kernel leaves them to a FUSE filesystem; they are kept by the relatime rule, unless asked
- * otherwise: written only where older than the last change, or than a day. */
+ * otherwise: written only where older than the last change, or than a day. While a check keeps changes waiting they
+ * stay as they are, so that nobody has to wait for it to read. */
 #ifndef NACRE_FUSE_ATIME_H
 #define NACRE_FUSE_ATIME_H
 

@@ -1,13 +1,23 @@
 /*
- * The control socket: how `status`, `sync` and `umount` reach the process that serves a mount.
+ * The control socket: how `status`, `sync`, `umount` and `verify` reach the process that serves a mount.
  *
  * One Unix socket for each mount, in /run/nacre for root, $XDG_RUNTIME_DIR/nacre or /tmp/nacre-UID otherwise, each
- * 0700 and its user's. A request and its reply are one line each; fields are key=value with bytes outside the
+ * 0700 and its user's. A request is one line, and so is its reply; fields are key=value with bytes outside the
  * printable range, '%' and '=' as %XX, since paths are bytes.
- *   status   ok volume=.. dir=.. pid=.. since=.. generation=.. dirty=.. used=.. free=.. read_only=0 failed=0
- * failure=.. sync     ok, once everything is durable umount   ok, once it is unmounted and committed; the connection
- * then closes when the process has ended and the container is free. `umount lazy` detaches a busy mount too, and ends
- * it any      error CODE MESSAGE, CODE being a nacre_err
+ *
+ *   status        ok volume=.. dir=.. pid=.. since=.. generation=.. dirty=.. used=.. free=.. read_only=0 failed=0
+ *                 failure=..
+ *   sync          ok, once everything is durable
+ *   umount        ok, once it is unmounted and committed; the connection then closes when the process has ended and
+ *                 the container is free
+ *   umount lazy   the same, detaching a busy mount too
+ *   verify        before the reply any number of lines "progress done=.. total=.. what=.." (bytes) and
+ *                 "problem text=.. path=..", the path only where it is known; then
+ *                 ok nodes=.. chunks=.. inodes=.. directories=.. files=.. data=.. metadata=.. problems=..
+ *   any           error CODE MESSAGE, CODE being a nacre_err
+ *
+ * A verify ends early when its connection is closed, when its peer doesn't read for some seconds, or by a umount. One
+ * runs at a time; a second is NACRE_ERR_IN_USE. A sync waits for it.
  */
 #ifndef NACRE_FUSE_CONTROL_H
 #define NACRE_FUSE_CONTROL_H
@@ -46,5 +56,11 @@ bool control_matches(const struct control_mount *mount, const char *path);
  * line on failure. NACRE_ERR_IN_USE: the mount is busy. NACRE_ERR_NOT_FOUND: its process has gone meanwhile. */
 NACRE_MUST_USE enum nacre_err control_call(const struct control_mount *mount, const char *request, char *message,
                                            size_t message_size);
+
+/* Check the mounted volume as nacre_verify does, with what that takes, and what it returns where the check came to
+ * its end. `message` gets one line on failure. To break it off, end the process. */
+NACRE_MUST_USE enum nacre_err control_verify(const struct control_mount *mount, struct nacre_verify_report *report,
+                                             nacre_problem_fn problem, nacre_progress_fn progress, void *arg,
+                                             char *message, size_t message_size);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,27 +46,46 @@ static int connect_to(const char *path, uid_t owner) {
   return -1;
 }
 
-/* Send a request and read the line that answers it. */
-static int ask(int fd, const char *request, struct control_line *reply) {
-  char text[64];
+static int send_request(int fd, const char *request) {
+  char text[CONTROL_REQUEST_MAX_BYTES];
   int len = snprintf(text, sizeof text, "%s\n", request);
-  if (len < 0 || (size_t)len >= sizeof text || send(fd, text, (size_t)len, MSG_NOSIGNAL) != len)
-    return -1;
-  while (reply->len + 1 < sizeof reply->text) {
-    ssize_t got = recv(fd, reply->text + reply->len, sizeof reply->text - 1 - reply->len, 0);
+  return len < 0 || (size_t)len >= sizeof text || send(fd, text, (size_t)len, MSG_NOSIGNAL) != len ? -1 : 0;
+}
+
+/* What has come in and was not yet looked at: text[start, len). */
+struct replies {
+  int fd;
+  size_t start, len;
+  char text[CONTROL_LINE_MAX_BYTES];
+};
+
+/* The next line, without its newline, valid until the next call. NULL at the end, or where one is too long. */
+static const char *next_line(struct replies *in) {
+  for (;;) {
+    char *line = in->text + in->start;
+    char *end = memchr(line, '\n', in->len - in->start);
+    if (end != NULL) {
+      *end = '\0';
+      in->start = (size_t)(end - in->text) + 1;
+      return line;
+    }
+    memmove(in->text, line, in->len - in->start);
+    in->len -= in->start;
+    in->start = 0;
+    if (in->len == sizeof in->text)
+      return NULL;
+    ssize_t got = recv(in->fd, in->text + in->len, sizeof in->text - in->len, 0);
     if (got < 0 && errno == EINTR)
       continue;
     if (got <= 0)
-      return -1;
-    reply->len += (size_t)got;
-    reply->text[reply->len] = '\0';
-    char *end = strchr(reply->text, '\n');
-    if (end != NULL) {
-      *end = '\0';
-      return 0;
-    }
+      return NULL;
+    in->len += (size_t)got;
   }
-  return -1;
+}
+
+/* Send a request and read the line that answers it. NULL without one. */
+static const char *ask(struct replies *in, const char *request) {
+  return send_request(in->fd, request) == 0 ? next_line(in) : NULL;
 }
 
 static void wait_for_end(int fd) {
@@ -92,28 +112,107 @@ static enum nacre_err judge_reply(const char *reply, char *message, size_t messa
   return (enum nacre_err)code;
 }
 
+/* Connected, and with an empty buffer; freed by replies_free, or NULL with *err and the message. */
+static struct replies *replies_from(const struct control_mount *mount, enum nacre_err *err, char *message,
+                                    size_t message_size) {
+  struct replies *in = calloc(1, sizeof *in);
+  if (in == NULL) {
+    snprintf(message, message_size, "out of memory");
+    *err = NACRE_ERR_NO_MEMORY;
+    return NULL;
+  }
+  in->fd = connect_to(mount->socket_path, mount->uid);
+  if (in->fd >= 0)
+    return in;
+  snprintf(message, message_size, "the mount's process does not answer: %s", strerror(errno));
+  free(in);
+  *err = NACRE_ERR_NOT_FOUND;
+  return NULL;
+}
+
+static void replies_free(struct replies *in) {
+  close(in->fd);
+  free(in);
+}
+
 enum nacre_err control_call(const struct control_mount *mount, const char *request, char *message,
                             size_t message_size) {
-  int fd = connect_to(mount->socket_path, mount->uid);
-  if (fd < 0) {
-    snprintf(message, message_size, "the mount's process does not answer: %s", strerror(errno));
-    return NACRE_ERR_NOT_FOUND;
-  }
-  struct control_line *reply = calloc(1, sizeof *reply);
-  enum nacre_err err = NACRE_ERR_NO_MEMORY;
+  enum nacre_err err = NACRE_ERR_NOT_FOUND;
+  struct replies *in = replies_from(mount, &err, message, message_size);
+  if (in == NULL)
+    return err;
+  const char *reply = ask(in, request);
   if (reply == NULL) {
-    snprintf(message, message_size, "out of memory");
-  } else if (ask(fd, request, reply) != 0) {
     snprintf(message, message_size, "the mount's process ended without an answer");
-    err = NACRE_ERR_NOT_FOUND;
   } else {
-    err = judge_reply(reply->text, message, message_size);
+    err = judge_reply(reply, message, message_size);
     if (err == NACRE_OK && strncmp(request, "umount", 6) == 0)
-      wait_for_end(fd);
+      wait_for_end(in->fd);
   }
-  free(reply);
-  close(fd);
+  replies_free(in);
   return err;
+}
+
+/* ---- A check ---- */
+
+static bool is_word(const char *line, const char *word) {
+  size_t len = strlen(word);
+  return strncmp(line, word, len) == 0 && (line[len] == ' ' || line[len] == '\0');
+}
+
+static void pass_progress(const char *line, nacre_progress_fn progress, void *arg) {
+  char *what = control_field(line, "what");
+  progress(arg, what != NULL ? what : "", control_field_number(line, "done"), control_field_number(line, "total"));
+  free(what);
+}
+
+static void pass_problem(const char *line, nacre_problem_fn problem, void *arg) {
+  char *text = control_field(line, "text");
+  char *path = control_field(line, "path");
+  problem(arg, path, text != NULL ? text : "");
+  free(path);
+  free(text);
+}
+
+static void parse_report(const char *line, struct nacre_verify_report *report) {
+  report->nodes = control_field_number(line, "nodes");
+  report->chunks = control_field_number(line, "chunks");
+  report->inodes = control_field_number(line, "inodes");
+  report->directories = control_field_number(line, "directories");
+  report->files = control_field_number(line, "files");
+  report->data_bytes = control_field_number(line, "data");
+  report->metadata_bytes = control_field_number(line, "metadata");
+  report->problems = control_field_number(line, "problems");
+}
+
+enum nacre_err control_verify(const struct control_mount *mount, struct nacre_verify_report *report,
+                              nacre_problem_fn problem, nacre_progress_fn progress, void *arg, char *message,
+                              size_t message_size) {
+  enum nacre_err err = NACRE_ERR_NOT_FOUND;
+  struct replies *in = replies_from(mount, &err, message, message_size);
+  if (in == NULL)
+    return err;
+  const char *line = ask(in, "verify");
+  for (; line != NULL; line = next_line(in)) {
+    if (is_word(line, "progress"))
+      pass_progress(line, progress, arg);
+    else if (is_word(line, "problem"))
+      pass_problem(line, problem, arg);
+    else
+      break;
+  }
+  if (line == NULL) {
+    snprintf(message, message_size, "the mount's process broke off the check");
+  } else {
+    err = judge_reply(line, message, message_size);
+    if (err == NACRE_OK)
+      parse_report(line, report);
+  }
+  replies_free(in);
+  if (err != NACRE_OK || report->problems == 0)
+    return err;
+  snprintf(message, message_size, "%" PRIu64 " problem%s found", report->problems, report->problems == 1 ? "" : "s");
+  return NACRE_ERR_DAMAGED;
 }
 
 /* ---- All mounts ---- */
@@ -148,19 +247,20 @@ static int parse_status(const char *line, struct control_mount *out) {
 
 /* NACRE_ERR_NOT_FOUND where nothing of use is answered. */
 static enum nacre_err ask_status(int fd, const char *path, uid_t owner, struct control_mount *out) {
-  struct control_line *reply = calloc(1, sizeof *reply);
-  if (reply == NULL)
+  struct replies *in = calloc(1, sizeof *in);
+  if (in == NULL)
     return NACRE_ERR_NO_MEMORY;
+  in->fd = fd;
   *out = (struct control_mount){.uid = owner, .socket_path = strdup(path)};
-  bool told = ask(fd, "status", reply) == 0 && strncmp(reply->text, "ok ", 3) == 0;
+  const char *reply = ask(in, "status");
   enum nacre_err err = NACRE_OK;
   if (out->socket_path == NULL)
     err = NACRE_ERR_NO_MEMORY;
-  else if (!told || parse_status(reply->text, out) != 0)
+  else if (reply == NULL || strncmp(reply, "ok ", 3) != 0 || parse_status(reply, out) != 0)
     err = NACRE_ERR_NOT_FOUND;
   if (err != NACRE_OK)
     mount_release(out);
-  free(reply);
+  free(in);
   return err;
 }
 

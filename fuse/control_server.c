@@ -94,28 +94,29 @@ int control_server_accept(const struct control_server *server, char request[CONT
   return -1;
 }
 
-void control_server_send(int connection, const struct control_line *line) {
+bool control_server_send(int connection, const struct control_line *line) {
   size_t sent = 0;
   while (sent < line->len) {
     ssize_t step = send(connection, line->text + sent, line->len - sent, MSG_NOSIGNAL);
     if (step < 0 && errno == EINTR)
       continue;
     if (step <= 0)
-      return; /* whoever asked has gone */
+      return false;
     sent += (size_t)step;
   }
+  return true;
 }
 
 void control_server_answer(int connection, enum nacre_err err, const char *message) {
   struct control_line line = {0};
   if (err == NACRE_OK) {
-    control_add_text(&line, "ok\n");
+    control_add_text(&line, "ok");
   } else {
     char code[32];
     snprintf(code, sizeof code, "error %d ", (int)err);
     control_add_text(&line, code);
     control_add_text(&line, message);
-    control_add_text(&line, "\n");
   }
-  control_server_send(connection, &line);
+  control_end_line(&line);
+  (void)control_server_send(connection, &line); /* whoever asked may have gone */
 }

@@ -4,8 +4,6 @@
 
 #include "fuse/control_text.h"
 
-#define CONTROL_REQUEST_MAX_BYTES 64
-
 struct control_server {
   int fd; /* to poll for a connection */
   char path[128];
@@ -18,6 +16,7 @@ void control_server_close(struct control_server *server);
 int control_server_accept(const struct control_server *server, char request[CONTROL_REQUEST_MAX_BYTES]);
 /* Answer with "ok" or "error", and leave the connection open. */
 void control_server_answer(int connection, enum nacre_err err, const char *message);
-void control_server_send(int connection, const struct control_line *line);
+/* Whether it was sent: not where the other end has gone, or does not read for a while. */
+bool control_server_send(int connection, const struct control_line *line);
 
 #endif

@@ -49,6 +49,16 @@ void control_add_number(struct control_line *line, const char *key, uint64_t val
   control_add_bytes(line, key, text);
 }
 
+void control_end_line(struct control_line *line) {
+  if (line->full || line->len + 1 == sizeof line->text) {
+    line->len = sizeof line->text - 2;
+    for (size_t i = 1; i <= 2; i++) /* half of an escaped byte would make the field malformed */
+      if (line->text[line->len - i] == '%')
+        line->len -= i;
+  }
+  add_char(line, '\n');
+}
+
 static int hex_value(char c) {
   if (c >= '0' && c <= '9')
     return c - '0';

@@ -4,6 +4,7 @@
 
 #include "fuse/control.h"
 
+#define CONTROL_REQUEST_MAX_BYTES 64
 #define CONTROL_LINE_MAX_BYTES 32768
 #define CONTROL_SUFFIX ".sock"
 
@@ -17,6 +18,9 @@ struct control_line {
 void control_add_text(struct control_line *line, const char *text);
 void control_add_bytes(struct control_line *line, const char *key, const char *value);
 void control_add_number(struct control_line *line, const char *key, uint64_t value);
+
+/* The newline, for which there is room also where the last field had to be cut. */
+void control_end_line(struct control_line *line);
 
 /* The value of a field of a line, decoded, to be freed; NULL where it is missing or malformed. */
 char *control_field(const char *line, const char *key);

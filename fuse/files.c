@@ -148,7 +148,8 @@ void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 /* ---- Data ---- */
 
 static void note_read(const struct mount *m, struct opened_file *opened) {
-  if (opened->no_atime || atomic_load_explicit(&opened->inode->atime_settled, memory_order_relaxed))
+  if (opened->no_atime || atomic_load_explicit(&opened->inode->atime_settled, memory_order_relaxed) ||
+      atomic_load_explicit(&m->verifying, memory_order_relaxed))
     return;
   /* Set first: a write that comes in between unsets it. Strict times are never settled. */
   atomic_store(&opened->inode->atime_settled, m->options->atime == MOUNT_ATIME_RELATIVE);

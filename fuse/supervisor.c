@@ -4,6 +4,7 @@
 #include "fuse/negotiate.h"
 #include "fuse/notify.h"
 #include "fuse/unmount.h"
+#include "fuse/verifier.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -34,6 +35,9 @@ struct supervisor {
   struct control_server control;
   int waiting[WAITING_MAX]; /* connections that asked for the unmount */
   size_t waiting_count;
+  int syncing[WAITING_MAX]; /* that asked for a commit, which has to wait for a check */
+  size_t syncing_count;
+  struct verifier *verifier;
   struct sigaction before[ENDING_SIGNALS], kick_before, pipe_before;
 };
 
@@ -81,6 +85,58 @@ static void signals_give_back(const struct supervisor *s) {
   sigaction(SIGPIPE, &s->pipe_before, NULL);
 }
 
+/* ---- Sync and verify ---- */
+
+static void answer_sync(const struct mount *m, int connection) {
+  enum nacre_err err = nacre_volume_sync(m->vol);
+  control_server_answer(connection, err, err == NACRE_OK ? "" : nacre_last_error());
+}
+
+/* Whether the connection is to be kept: this thread must not wait for a check. */
+static bool take_sync(struct supervisor *s, int connection) {
+  if (!verifier_is_running(s->verifier)) {
+    answer_sync(s->m, connection);
+    return false;
+  }
+  if (s->syncing_count == WAITING_MAX) {
+    control_server_answer(connection, NACRE_ERR_IN_USE, "too many wait for a check of the volume to end");
+    return false;
+  }
+  s->syncing[s->syncing_count++] = connection;
+  return true;
+}
+
+static void answer_waiting_syncs(struct supervisor *s) {
+  for (size_t i = 0; i < s->syncing_count; i++) {
+    answer_sync(s->m, s->syncing[i]);
+    close(s->syncing[i]);
+  }
+  s->syncing_count = 0;
+}
+
+/* Whether the connection was taken over. */
+static bool take_verify(struct supervisor *s, int connection) {
+  enum nacre_err err = verifier_start(s->verifier, connection);
+  if (err == NACRE_OK)
+    return true;
+  control_server_answer(connection, err,
+                        err == NACRE_ERR_IN_USE ? "it is being checked already; try again later"
+                                                : nacre_strerror(err));
+  return false;
+}
+
+static void look_after_check(struct supervisor *s) {
+  verifier_reap(s->verifier);
+  if (!verifier_is_running(s->verifier))
+    answer_waiting_syncs(s);
+}
+
+/* What keeps changes waiting would keep the unmount waiting. */
+static void break_off_check(struct supervisor *s) {
+  verifier_stop(s->verifier);
+  answer_waiting_syncs(s);
+}
+
 /* ---- Ending ---- */
 
 /* Unmounted, the loop ends by itself, unless a copy of the mount is left in some other place or namespace. */
@@ -106,6 +162,7 @@ static void end_loop(struct mount *m) {
 static enum nacre_err end_mount(struct supervisor *s, bool anyway) {
   if (s->ended)
     return NACRE_OK;
+  break_off_check(s);
   unmount_flush(s->m);
   enum nacre_err err = unmount_try(s->m);
   if (err != NACRE_OK && !anyway)
@@ -139,14 +196,9 @@ static void answer_status(const struct mount *m, int connection) {
   control_add_number(line, "read_only", info.read_only || m->read_only);
   control_add_number(line, "failed", info.failed);
   control_add_bytes(line, "failure", info.failure);
-  control_add_text(line, "\n");
-  control_server_send(connection, line);
+  control_end_line(line);
+  (void)control_server_send(connection, line); /* whoever asked may have gone */
   free(line);
-}
-
-static void answer_sync(const struct mount *m, int connection) {
-  enum nacre_err err = nacre_volume_sync(m->vol);
-  control_server_answer(connection, err, err == NACRE_OK ? "" : nacre_last_error());
 }
 
 /* Whether the connection is to be kept for the end. */
@@ -173,7 +225,9 @@ static void serve_connection(struct supervisor *s) {
   if (strcmp(request, "status") == 0)
     answer_status(s->m, connection);
   else if (strcmp(request, "sync") == 0)
-    answer_sync(s->m, connection);
+    keep = take_sync(s, connection);
+  else if (strcmp(request, "verify") == 0)
+    keep = take_verify(s, connection);
   else if (strcmp(request, "umount") == 0 || strcmp(request, "umount lazy") == 0)
     keep = answer_umount(s, connection, request[6] != '\0');
   else
@@ -204,7 +258,7 @@ static void end_if_idle(struct supervisor *s) {
   if (idle_wait_ms(s) != 0)
     return;
   /* Busy is not idle: somebody works in a folder or has a file open and waits another turn. */
-  if (opened_count(s->m->opened) != 0 || end_mount(s, false) != NACRE_OK)
+  if (opened_count(s->m->opened) != 0 || verifier_is_running(s->verifier) || end_mount(s, false) != NACRE_OK)
     atomic_store(&s->m->last_request_s, now_s());
 }
 
@@ -228,9 +282,14 @@ static void *supervisor_main(void *arg) {
   struct supervisor *s = arg;
   report_ready(s);
   while (!atomic_load(&s->stopping)) {
-    struct pollfd fds[2] = {{.fd = s->wake_fd, .events = POLLIN}, {.fd = s->control.fd, .events = POLLIN}};
-    if (poll(fds, 2, idle_wait_ms(s)) < 0 && errno != EINTR)
+    struct pollfd fds[3] = {{.fd = s->wake_fd, .events = POLLIN},
+                            {.fd = s->control.fd, .events = POLLIN},
+                            {.fd = verifier_watched_fd(s->verifier)}};
+    if (poll(fds, 3, idle_wait_ms(s)) < 0 && errno != EINTR)
       break;
+    if (fds[2].revents != 0)
+      verifier_hung_up(s->verifier);
+    look_after_check(s);
     if ((fds[0].revents & POLLIN) != 0) {
       uint64_t count = 0;
       ssize_t ignored = read(s->wake_fd, &count, sizeof count);
@@ -244,7 +303,16 @@ static void *supervisor_main(void *arg) {
       serve_connection(s);
     end_if_idle(s);
   }
+  break_off_check(s);
   return NULL;
+}
+
+static void release(struct supervisor *s) {
+  if (s->verifier != NULL)
+    verifier_free(s->verifier);
+  if (s->wake_fd >= 0)
+    close(s->wake_fd);
+  free(s);
 }
 
 struct supervisor *supervisor_start(struct mount *m, mount_ready_fn ready, void *arg) {
@@ -255,8 +323,9 @@ struct supervisor *supervisor_start(struct mount *m, mount_ready_fn ready, void 
   s->ready = ready;
   s->ready_arg = arg;
   s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (s->wake_fd < 0) {
-    free(s);
+  s->verifier = s->wake_fd < 0 ? NULL : verifier_new(m, s->wake_fd);
+  if (s->verifier == NULL) {
+    release(s);
     return NULL;
   }
   int without_control = control_server_open(&s->control); /* worth a word, not a failure */
@@ -267,8 +336,7 @@ struct supervisor *supervisor_start(struct mount *m, mount_ready_fn ready, void 
     return s;
   signals_give_back(s);
   control_server_close(&s->control);
-  close(s->wake_fd);
-  free(s);
+  release(s);
   return NULL;
 }
 
@@ -284,6 +352,5 @@ void supervisor_finish(struct supervisor *s, enum nacre_err result, const char *
   control_server_close(&s->control);
   signals_give_back(s);
   atomic_store(&signal_wake_fd, -1);
-  close(s->wake_fd);
-  free(s);
+  release(s);
 }
