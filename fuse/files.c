@@ -20,8 +20,8 @@ static unsigned library_flags(const struct mount *m, int flags) {
     out |= NACRE_O_WRITE;
   if ((flags & O_ACCMODE) == O_WRONLY) /* with writeback the kernel reads the rest of a page that it writes */
     out = m->options->writeback ? NACRE_O_READ | NACRE_O_WRITE : NACRE_O_WRITE;
-  if ((flags & O_TRUNC) != 0)
-    out |= NACRE_O_TRUNCATE;
+  if ((flags & O_TRUNC) != 0) /* on Linux also with O_RDONLY; whether this caller may, the kernel has checked */
+    out |= NACRE_O_TRUNCATE | NACRE_O_WRITE;
   return out;
 }
 
@@ -227,7 +227,12 @@ void files_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off
 
 void files_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi) {
   (void)ino;
-  (void)session_of(req);
+  /* With writeback the kernel holds data that we have not seen, and would take our word that it is a hole. Told so
+   * once, it calls all of a file data. */
+  if (session_of(req)->options->writeback) {
+    fuse_reply_err(req, ENOSYS);
+    return;
+  }
   nacre_file *file = opened_of(fi)->file;
   if (whence != SEEK_DATA && whence != SEEK_HOLE) {
     fuse_reply_err(req, EINVAL);

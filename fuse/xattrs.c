@@ -12,6 +12,7 @@
 #define GROUPS_MAX 65536
 
 static const char access_acl_name[] = "system.posix_acl_access";
+static const char default_acl_name[] = "system.posix_acl_default";
 static const char trusted_prefix[] = "trusted.";
 
 void xattrs_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size) {
@@ -119,6 +120,9 @@ void xattrs_set(fuse_req_t req, fuse_ino_t ino, const char *name, const char *va
 void xattrs_remove(fuse_req_t req, fuse_ino_t ino, const char *name) {
   struct mount *m = session_of(req);
   enum nacre_err err = nacre_inode_removexattr(m->vol, ino, name);
+  /* That there is no ACL left is all that is asked, as on every other filesystem. */
+  if (err == NACRE_ERR_NO_ATTRIBUTE && (strcmp(name, access_acl_name) == 0 || strcmp(name, default_acl_name) == 0))
+    err = NACRE_OK;
   if (strcmp(name, access_acl_name) == 0)
     notify_attributes(m, ino);
   opened_attributes_changed(m->opened, ino);
