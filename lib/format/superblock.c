@@ -136,7 +136,8 @@ static enum nacre_err superblock_check(const struct superblock *sb) {
     return superblock_bad("generation 0");
   if (sb->ring_from == 0 || sb->ring_from > sb->generation)
     return superblock_bad("its ring");
-  if (sb->units_end < fixed_end || sb->units_end > sb->units_limit || sb->units_limit > FORMAT_UNITS_MAX)
+  if (sb->units_end < fixed_end || sb->units_end > sb->units_limit || sb->units_limit > FORMAT_UNITS_MAX ||
+      sb->units_end % 64 != 0)
     return superblock_bad("its size");
   if (sb->used_units > sb->units_end)
     return superblock_bad("more is used than there is");

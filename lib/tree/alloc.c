@@ -97,6 +97,17 @@ void alloc_clear_locked(struct alloc *a, uint64_t unit, uint64_t units) {
   bits_change(a, unit, units, false);
 }
 
+uint64_t alloc_first_locked(const struct alloc *a, uint64_t unit, uint64_t end, bool set) {
+  while (unit < end) {
+    unsigned from = (unsigned)(unit % 64), count = (unsigned)u64_min(end - unit, 64 - from);
+    uint64_t word = a->bits[unit / 64], hit = (set ? word : ~word) & word_mask(from, count);
+    if (hit != 0)
+      return unit / 64 * 64 + (unsigned)__builtin_ctzll(hit);
+    unit += count;
+  }
+  return end;
+}
+
 static enum nacre_err group_remember(struct alloc *a, uint64_t unit, uint64_t units) {
   for (uint64_t g = unit / GROUP_UNITS; g <= (unit + units - 1) / GROUP_UNITS; g++) {
     if (a->before[g] != NULL)
@@ -119,6 +130,8 @@ enum nacre_err alloc_grow(struct alloc *a, uint64_t units_end, uint64_t taken) {
   size_t groups = (size_t)u64_ceil_div(units_end, GROUP_UNITS);
   if (groups > a->groups)
     err = resize_arrays(a, groups);
+  if (err == NACRE_OK && taken > 0)
+    err = group_remember(a, start, taken);
   if (err == NACRE_OK) {
     for (uint64_t u = start; u < units_end; u += 64) {
       a->bits[u / 64] = 0;
@@ -130,8 +143,6 @@ enum nacre_err alloc_grow(struct alloc *a, uint64_t units_end, uint64_t taken) {
     a->free_clusters += (units_end - start) / a->cluster_units;
     a->units_end = units_end;
     if (taken > 0)
-      err = group_remember(a, start, taken);
-    if (taken > 0 && err == NACRE_OK)
       bits_change(a, start, taken, true);
   }
   pthread_mutex_unlock(&a->lock);
@@ -264,6 +275,9 @@ enum nacre_err alloc_give(struct alloc *a, uint64_t unit, uint64_t units, bool n
   enum nacre_err err = NACRE_OK;
   if (units == 0 || unit >= a->units_end || units > a->units_end - unit) {
     err = err_set(NACRE_ERR_DAMAGED, "a record names units past the container's end");
+  } else if (alloc_first_locked(a, unit, unit + units, false) < unit + units) {
+    /* In the log it would make a map that no opening takes. */
+    err = err_set(NACRE_ERR_DAMAGED, "a record names units that are free");
   } else if (now) {
     err = group_remember(a, unit, units);
     if (err == NACRE_OK)
@@ -277,24 +291,12 @@ enum nacre_err alloc_give(struct alloc *a, uint64_t unit, uint64_t units, bool n
   return err;
 }
 
-/* The first set unit in [unit, end), or end. */
-static uint64_t first_used(const struct alloc *a, uint64_t unit, uint64_t end) {
-  while (unit < end) {
-    unsigned from = (unsigned)(unit % 64), count = (unsigned)u64_min(end - unit, 64 - from);
-    uint64_t hit = a->bits[unit / 64] & word_mask(from, count);
-    if (hit != 0)
-      return unit / 64 * 64 + (unsigned)__builtin_ctzll(hit);
-    unit += count;
-  }
-  return end;
-}
-
 enum nacre_err alloc_mark(struct alloc *a, uint64_t unit, uint64_t units) {
   if (units == 0 || unit >= a->units_end || units > a->units_end - unit)
     return err_set(NACRE_ERR_DAMAGED, "the allocation log names units past the end");
   pthread_mutex_lock(&a->lock);
   enum nacre_err err = NACRE_OK;
-  uint64_t taken = first_used(a, unit, unit + units);
+  uint64_t taken = alloc_first_locked(a, unit, unit + units, true);
   if (taken < unit + units)
     err = err_set(NACRE_ERR_DAMAGED, "the allocation log allocates unit %llu twice", (unsigned long long)taken);
   if (err == NACRE_OK)

@@ -55,7 +55,8 @@ enum alloc_fit { ALLOC_LONG, ALLOC_LOW };
  * more start at a cluster. NACRE_ERR_NO_SPACE. */
 NACRE_MUST_USE enum nacre_err alloc_take(struct alloc *a, enum alloc_fit fit, uint64_t want, uint64_t min,
                                          uint64_t multiple, struct run *out);
-/* `now`: it was allocated in the current generation, so that no root, durable or frozen, can reach it. */
+/* NACRE_ERR_DAMAGED where a unit is free already. `now`: it was allocated in the current generation, so that no root,
+ * durable or frozen, can reach it. */
 NACRE_MUST_USE enum nacre_err alloc_give(struct alloc *a, uint64_t unit, uint64_t units, bool now);
 /* At load and for fixed areas: NACRE_ERR_DAMAGED where a unit is set already or past the end. No log delta. */
 NACRE_MUST_USE enum nacre_err alloc_mark(struct alloc *a, uint64_t unit, uint64_t units);
@@ -83,6 +84,8 @@ uint64_t alloc_used_units(struct alloc *a, uint64_t generation);
 bool alloc_is_used(struct alloc *a, uint64_t unit);
 bool alloc_is_pending(struct alloc *a, uint64_t unit);
 
+/* The first unit in [unit, end) whose bit is so, or end. The caller holds the lock. */
+uint64_t alloc_first_locked(const struct alloc *a, uint64_t unit, uint64_t end, bool set);
 /* Clear a run's bits and keep the counts. The caller holds the lock. */
 void alloc_clear_locked(struct alloc *a, uint64_t unit, uint64_t units);
 

@@ -97,10 +97,12 @@ enum nacre_err alloc_mark_pending(struct alloc *a, uint64_t generation, uint64_t
     return err_set(NACRE_ERR_DAMAGED, "the allocation log frees units past the end");
   pthread_mutex_lock(&a->lock);
   enum nacre_err err = NACRE_OK;
-  for (uint64_t u = unit; u < unit + units && err == NACRE_OK; u++) {
-    if (!alloc_bit(a, u))
-      err = err_set(NACRE_ERR_DAMAGED, "the allocation log frees unit %llu, which is free", (unsigned long long)u);
-  }
+  uint64_t free_unit = alloc_first_locked(a, unit, unit + units, false);
+  if (free_unit < unit + units)
+    err = err_set(NACRE_ERR_DAMAGED, "the allocation log frees unit %llu, which is free",
+                  (unsigned long long)free_unit);
+  else if (a->pending_units + units > a->units_end - a->free_units)
+    err = err_set(NACRE_ERR_DAMAGED, "the allocation log frees more than is used");
   struct alloc_pending *last = a->pending_count > 0 ? &a->pending[a->pending_count - 1] : NULL;
   if (err == NACRE_OK && (last == NULL || last->generation != generation)) {
     if (a->pending_count == ALLOC_PENDING_MAX)

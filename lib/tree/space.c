@@ -64,7 +64,7 @@ static enum nacre_err install_fresh_log(struct engine *e, const struct superbloc
 }
 
 static enum nacre_err grow_locked(struct engine *e, uint64_t units) {
-  uint64_t end = alloc_units_end(&e->alloc), limit = e->units_limit;
+  uint64_t end = alloc_units_end(&e->alloc), limit = e->units_limit / 64 * 64;
   if (end >= limit || !store_can_resize(e->store))
     return err_set(NACRE_ERR_NO_SPACE, "the volume is full");
   uint64_t step = u64_min(u64_max(end / 64, GROW_UNITS_MIN), GROW_UNITS_MAX);

@@ -95,10 +95,18 @@ static enum nacre_err load_body(struct block_io *io, const struct superblock_log
   return err;
 }
 
+static uint64_t index_bytes_max(uint64_t units_end) {
+  uint64_t body = u64_ceil_div(units_end, GROUP_UNITS) * (1 + 2 * (uint64_t)GROUP_BYTES);
+  return INDEX_FIXED_BYTES + u64_ceil_div(body, SEGMENT_BYTES) * AEAD_TAG_BYTES + FORMAT_UNIT_BYTES;
+}
+
 static enum nacre_err load_checkpoint(struct block_io *io, const struct superblock_log *log, uint64_t units_end_max,
                                       struct alloc *alloc) {
   const struct ptr *p = &log->checkpoint;
-  if (p->len_bytes < INDEX_FIXED_BYTES || !inside_set(log, p->unit, p->len_bytes / FORMAT_UNIT_BYTES))
+  if (log->checkpoint_units < spacelog_checkpoint_units(units_end_max))
+    return malformed("its sets are too small for the container");
+  if (p->len_bytes < INDEX_FIXED_BYTES || p->len_bytes > index_bytes_max(units_end_max) ||
+      !inside_set(log, p->unit, p->len_bytes / FORMAT_UNIT_BYTES))
     return malformed("the checkpoint is outside its set");
   uint8_t *raw = malloc(p->len_bytes);
   if (raw == NULL)

@@ -114,7 +114,8 @@ bool tree_find_path(struct tree *t, const struct key *key, struct tree_path *pat
       path->has_high = true;
     }
     struct node *kid = e->kid != NULL ? e->kid : cache_find(&t->cache, &e->ptr);
-    if (kid == NULL) {
+    /* A pointer that lies may name a node of another level, even its own branch. Only a reading tells them apart. */
+    if (kid == NULL || kid->level + 1u != n->level) {
       *missing = (struct tree_missing){.set = true,
                                        .ptr = e->ptr,
                                        .level = (uint8_t)(n->level - 1),
@@ -133,6 +134,10 @@ enum nacre_err tree_load_missing(struct tree *t, const struct tree_missing *miss
   struct node *n = NULL;
   enum nacre_err err =
       tree_read_node(t, &missing->ptr, missing->level, &missing->low, missing->has_high ? &missing->high : NULL, &n);
+  if (err == NACRE_OK && n->count == 0) {
+    node_free(n);
+    err = err_set(NACRE_ERR_DAMAGED, "a leaf has no records");
+  }
   if (err != NACRE_OK) {
     bool again = retry->set && memcmp(retry->nonce, missing->ptr.nonce, sizeof retry->nonce) == 0;
     retry->set = true;

@@ -28,9 +28,11 @@ static enum nacre_err walk_leaf(const struct walk *w, const struct node *n) {
 }
 
 /* As deep as the tree: FORMAT_LEVELS_MAX at most, since levels go down by one. */
-static enum nacre_err walk_node(const struct walk *w, const struct ptr *ptr, uint8_t level, const struct key *low,
-                                const struct key *high) {
+static enum nacre_err walk_node(const struct walk *w, const struct ptr *parent, const struct ptr *ptr, uint8_t level,
+                                const struct key *low, const struct key *high) {
   struct node *n = NULL;
+  if (parent != NULL)
+    check_child(w, parent, ptr);
   enum nacre_err err = tree_read_node(&w->engine->tree, ptr, level, low, high, &n);
   if (err == NACRE_ERR_DAMAGED || err == NACRE_ERR_IO) {
     report(w, err_message());
@@ -40,10 +42,11 @@ static enum nacre_err walk_node(const struct walk *w, const struct ptr *ptr, uin
   w->visitor->node(w->visitor->arg, ptr, level);
   if (level == 0)
     err = walk_leaf(w, n);
+  if (n->count == 0 && parent != NULL)
+    report(w, "a leaf has no records");
   for (uint16_t i = 0; level > 0 && i < n->count && err == NACRE_OK; i++) {
     const struct branch_entry *child = &n->entries[i];
-    check_child(w, ptr, &child->ptr);
-    err = walk_node(w, &child->ptr, (uint8_t)(level - 1), i == 0 ? low : &child->key,
+    err = walk_node(w, ptr, &child->ptr, (uint8_t)(level - 1), i == 0 ? low : &child->key,
                     i + 1 < n->count ? &n->entries[i + 1].key : high);
   }
   node_free(n);
@@ -56,7 +59,7 @@ enum nacre_err engine_walk(struct engine *e, const struct engine_visitor *visito
   pthread_mutex_lock(&e->state_lock);
   struct superblock sb = e->durable;
   pthread_mutex_unlock(&e->state_lock);
-  return walk_node(&w, &sb.root, sb.root_level, &lowest, NULL);
+  return walk_node(&w, NULL, &sb.root, sb.root_level, &lowest, NULL);
 }
 
 void engine_fixed_units(struct engine *e, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg) {

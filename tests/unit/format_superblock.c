@@ -9,7 +9,7 @@
 // cmocka.h needs the two above
 #include <cmocka.h>
 
-#define UNITS_END 20000u
+#define UNITS_END 20032u
 
 static struct ptr make_ptr(uint64_t unit, uint32_t len) {
   struct ptr p = {.unit = unit, .len_bytes = len, .epoch = 3, .birth = 5, .alloc = 9};
@@ -173,7 +173,10 @@ static void spoil_young_root(struct superblock *sb) {
   sb->generation = 8;
 }
 static void spoil_end_small(struct superblock *sb) {
-  sb->units_end = 4000;
+  sb->units_end = 3968;
+}
+static void spoil_end_odd(struct superblock *sb) {
+  sb->units_end = UNITS_END + 1;
 }
 static void spoil_end_past_limit(struct superblock *sb) {
   sb->units_limit = UNITS_END - 1;
@@ -245,15 +248,19 @@ static void spoil_next_unit(struct superblock *sb) {
 static void test_superblock_contradictions(void **state) {
   (void)state;
   static const spoil_fn spoils[] = {
-      spoil_generation,     spoil_young_root,   spoil_end_small,
-      spoil_end_past_limit, spoil_limit,        spoil_used,
-      spoil_next_ino,       spoil_inodes,       spoil_chunk,
-      spoil_node,           spoil_level,        spoil_no_root,
-      spoil_root_len,       spoil_root_outside, spoil_set_outside,
-      spoil_set_overflow,   spoil_set_none,     spoil_set_on_ring,
-      spoil_set_on_header,  spoil_sets_overlap, spoil_checkpoint_units,
-      spoil_current,        spoil_checkpoint,   spoil_last,
-      spoil_next_unit,
+      spoil_generation,     spoil_young_root,
+      spoil_end_small,      spoil_end_odd,
+      spoil_end_past_limit, spoil_limit,
+      spoil_used,           spoil_next_ino,
+      spoil_inodes,         spoil_chunk,
+      spoil_node,           spoil_level,
+      spoil_no_root,        spoil_root_len,
+      spoil_root_outside,   spoil_set_outside,
+      spoil_set_overflow,   spoil_set_none,
+      spoil_set_on_ring,    spoil_set_on_header,
+      spoil_sets_overlap,   spoil_checkpoint_units,
+      spoil_current,        spoil_checkpoint,
+      spoil_last,           spoil_next_unit,
   };
   for (size_t i = 0; i < sizeof spoils / sizeof spoils[0]; i++) {
     uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
