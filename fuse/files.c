@@ -107,6 +107,13 @@ void files_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
   nacre_file *file = NULL;
   enum nacre_err err = nacre_inode_create(m->vol, parent, name, strlen(name), mode, library_flags(m, fi->flags),
                                           &caller, &attr, &file);
+  if (err == NACRE_OK) {
+    err = names_settle(m);
+    if (err != NACRE_OK) {
+      nacre_close(file);
+      nacre_inode_unpin(m->vol, attr.ino, 1);
+    }
+  }
   if (err == NACRE_OK)
     answer_created(m, req, file, &attr, fi);
   else
@@ -191,6 +198,9 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, o
   enum nacre_err err = fi->writepage ? NACRE_OK : privileges_drop(m, req, opened->inode);
   if (err == NACRE_OK)
     err = nacre_write(opened->file, buf, size, (uint64_t)offset);
+  /* O_SYNC, or -o sync: the kernel leaves it to us where the file was opened direct, older kernels always. */
+  if (err == NACRE_OK && (fi->flags & O_DSYNC) != 0)
+    err = nacre_fsync(opened->file);
   if (err != NACRE_OK) {
     reply_result(req, err);
     return;

@@ -40,7 +40,20 @@ void names_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *f
   fuse_reply_none(req);
 }
 
+enum nacre_err names_settle(const struct mount *m) {
+  return m->options->dirsync || m->options->sync ? nacre_volume_sync(m->vol) : NACRE_OK;
+}
+
+static void answer_change(const struct mount *m, fuse_req_t req, enum nacre_err err) {
+  reply_result(req, err == NACRE_OK ? names_settle(m) : err);
+}
+
 static void answer_new(const struct mount *m, fuse_req_t req, enum nacre_err err, const struct nacre_attr *attr) {
+  if (err == NACRE_OK) {
+    err = names_settle(m);
+    if (err != NACRE_OK)
+      unpin(m, attr->ino, 1);
+  }
   if (err == NACRE_OK)
     reply_entry(m, req, attr);
   else
@@ -88,12 +101,12 @@ void names_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *n
 
 void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name) {
   struct mount *m = session_of(req);
-  reply_result(req, nacre_inode_unlink(m->vol, parent, name, strlen(name)));
+  answer_change(m, req, nacre_inode_unlink(m->vol, parent, name, strlen(name)));
 }
 
 void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name) {
   struct mount *m = session_of(req);
-  reply_result(req, nacre_inode_rmdir(m->vol, parent, name, strlen(name)));
+  answer_change(m, req, nacre_inode_rmdir(m->vol, parent, name, strlen(name)));
 }
 
 void names_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
@@ -108,6 +121,6 @@ void names_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_
     how |= NACRE_RENAME_NOREPLACE;
   if ((flags & RENAME_EXCHANGE) != 0)
     how |= NACRE_RENAME_EXCHANGE;
-  reply_result(req,
-               nacre_inode_rename(m->vol, parent, name, strlen(name), new_parent, new_name, strlen(new_name), how));
+  answer_change(m, req,
+                nacre_inode_rename(m->vol, parent, name, strlen(name), new_parent, new_name, strlen(new_name), how));
 }

@@ -62,6 +62,8 @@ void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
 void names_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
                   unsigned int flags);
+/* After a change of names: makes it durable if the mount has -o dirsync or -o sync. */
+NACRE_MUST_USE enum nacre_err names_settle(const struct mount *m);
 
 void folders_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void folders_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);

@@ -125,6 +125,40 @@ os.fsync(fd)' "$dir/safe"
 }
 check "after kill -9 what was fsynced is there, and the volume verifies" killed
 
+# After each the process dies at once: nothing but the call itself can have made it durable.
+killed_after() {
+  end_how=$1
+  shift
+  again -o "$end_how"
+  daemon=$(daemon_of "$dir")
+  "$@"
+  kill -9 "$daemon"
+  wait_for gone "$daemon"
+  fusermount3 -uz "$dir"
+}
+write_with() {
+  python3 -c '
+import os, sys
+fd = os.open(sys.argv[1], os.O_CREAT | eval(sys.argv[2], vars(os)), 0o600)
+os.write(fd, b"durable")
+os._exit(0)' "$dir/$1" "$2"
+}
+make_names() { mkdir "$dir/made" && mv "$dir/by-write" "$dir/moved" && ln "$dir/moved" "$dir/linked" && rm "$dir/by-open"; }
+synchronous() {
+  killed_after rw write_with by-open "O_WRONLY | O_SYNC"
+  killed_after rw write_with by-dsync "O_RDWR | O_DSYNC"
+  killed_after sync write_with by-write O_WRONLY
+  killed_after dirsync make_names
+  again
+  for sync_name in by-dsync moved linked; do
+    [ "$(cat "$dir/$sync_name")" = durable ]
+  done
+  [ -d "$dir/made" ] && [ ! -e "$dir/by-open" ] && [ ! -e "$dir/by-write" ]
+  rm -r "$dir/made" "$dir/moved" "$dir/linked" "$dir/by-dsync"
+  unmount "$dir"
+}
+check "after kill -9 what O_SYNC, -o sync and -o dirsync made durable is there" synchronous
+
 killed_at_work() {
   again
   daemon=$(daemon_of "$dir")
