@@ -78,7 +78,8 @@ static enum nacre_err part_record(struct check *c, uint64_t offset, const uint8_
     cur->parts_at++;
   struct check_parts *p = cur->parts_at < cur->parts_count ? &cur->parts[cur->parts_at] : NULL;
   if (!p || offset != p->offset + p->parts || data_len > p->value_len - p->done) {
-    check_problem(c, cur->ino, "a part of an extended attribute belongs to none");
+    if (!cur->dying)
+      check_problem(c, cur->ino, "a part of an extended attribute belongs to none");
     return NACRE_OK;
   }
   p->done += (uint32_t)data_len;
@@ -93,7 +94,7 @@ static enum nacre_err symlink_record(struct check *c, uint64_t offset, const uin
   ERR_TRY(record_part_decode(value, len, &data, &data_len));
   if (!cur->has_record || !S_ISLNK(cur->inode.mode))
     check_problem(c, cur->ino, "has a link's target, but is no symbolic link");
-  if (offset != cur->target_parts || memchr(data, 0, data_len))
+  if ((offset != cur->target_parts && !cur->dying) || memchr(data, 0, data_len))
     check_problem(c, cur->ino, "its target is malformed");
   cur->target_parts++;
   cur->target_len += data_len;
@@ -171,7 +172,7 @@ static enum nacre_err tail_record(struct check *c, uint64_t offset, const uint8_
   uint64_t size = cur->inode.size;
   if (offset != 0 || !cur->has_record || !S_ISREG(cur->inode.mode))
     check_problem(c, cur->ino, "has a tail that it can't have");
-  else if (start != size - size % FORMAT_UNIT_BYTES || start + data_len != size)
+  else if (!cur->dying && (start != size - size % FORMAT_UNIT_BYTES || start + data_len != size))
     check_problem(c, cur->ino, "its tail does not end where the file does");
   return NACRE_OK;
 }
@@ -192,6 +193,7 @@ static enum nacre_err inode_record(struct check *c, uint64_t offset, const uint8
   ERR_TRY(check_link_at(c, cur->ino, &link));
   link->type = type_of(cur->inode.mode);
   link->nlink = cur->inode.nlink;
+  cur->dying = link->orphan && link->nlink == 0; /* the list of orphans comes before all inodes */
   if (S_ISDIR(cur->inode.mode))
     link->parent = cur->inode.parent;
   c->report.inodes++;
@@ -215,26 +217,31 @@ static void check_flag(struct check *c, unsigned flag, bool there, const char *w
     check_problem(c, c->current.ino, "its record and its %s disagree", what);
 }
 
+/* Whether all that the record says of the others is there. */
+static void check_whole(struct check *c) {
+  const struct check_current *cur = &c->current;
+  if (S_ISDIR(cur->inode.mode))
+    check_folder(c);
+  if (S_ISLNK(cur->inode.mode) && cur->target_len != cur->inode.size)
+    check_problem(c, cur->ino, "its target is not as long as it says");
+  if (S_ISREG(cur->inode.mode) && cur->units != cur->inode.units)
+    check_problem(c, cur->ino, "it counts %llu units and has %llu", (unsigned long long)cur->inode.units,
+                  (unsigned long long)cur->units);
+  check_flag(c, RECORD_INODE_TAIL, cur->has_tail, "tail");
+  check_flag(c, RECORD_INODE_XATTRS, cur->has_xattrs, "extended attributes");
+  check_flag(c, RECORD_INODE_ACL_ACCESS, cur->has_acl_access, "access list");
+  check_flag(c, RECORD_INODE_ACL_DEFAULT, cur->has_acl_default, "default access list");
+}
+
 enum nacre_err check_inode_end(struct check *c) {
   struct check_current *cur = &c->current;
   if (cur->ino == 0)
     return NACRE_OK;
-  if (!cur->has_record) {
+  if (!cur->has_record)
     check_problem(c, cur->ino, "has records, but none of its own");
-  } else {
-    if (S_ISDIR(cur->inode.mode))
-      check_folder(c);
-    if (S_ISLNK(cur->inode.mode) && cur->target_len != cur->inode.size)
-      check_problem(c, cur->ino, "its target is not as long as it says");
-    if (S_ISREG(cur->inode.mode) && cur->units != cur->inode.units)
-      check_problem(c, cur->ino, "it counts %llu units and has %llu", (unsigned long long)cur->inode.units,
-                    (unsigned long long)cur->units);
-    check_flag(c, RECORD_INODE_TAIL, cur->has_tail, "tail");
-    check_flag(c, RECORD_INODE_XATTRS, cur->has_xattrs, "extended attributes");
-    check_flag(c, RECORD_INODE_ACL_ACCESS, cur->has_acl_access, "access list");
-    check_flag(c, RECORD_INODE_ACL_DEFAULT, cur->has_acl_default, "default access list");
-  }
-  for (size_t i = 0; i < cur->parts_count; i++)
+  else if (!cur->dying)
+    check_whole(c);
+  for (size_t i = 0; i < cur->parts_count && !cur->dying; i++)
     if (cur->parts[i].done != cur->parts[i].value_len)
       check_problem(c, cur->ino, "an extended attribute lacks some of its value");
   *cur = (struct check_current){.parts = cur->parts, .parts_room = cur->parts_room};

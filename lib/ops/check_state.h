@@ -43,6 +43,7 @@ struct check_parts {
 struct check_current {
   uint64_t ino; /* 0: none */
   bool has_record;
+  bool dying; /* on the list of orphans and without a name: a crash may have left it half deleted */
   struct record_inode inode;
   uint64_t entries, folders; /* names in a folder; how many of them are folders */
   uint64_t units;
