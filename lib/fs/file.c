@@ -25,6 +25,7 @@ void file_attach(struct fs_file *file, struct inode *inode) {
   file->inode = inode;
   pthread_mutex_lock(&inode->lock);
   file->errors_seen = inode->error_count;
+  file->losses_seen = inode->loss_count;
   pthread_mutex_unlock(&inode->lock);
 }
 
@@ -85,27 +86,35 @@ enum nacre_err fs_fstat(struct fs_file *file, struct nacre_attr *attr) {
   return NACRE_OK;
 }
 
-/* Bring errors_seen up to date; the last error if there were any. */
-static enum nacre_err take_error(struct fs_file *file) {
+/* Bring what was seen up to date; the last error if there were any. *lost: some of them have cost data. */
+static enum nacre_err take_error(struct fs_file *file, bool *lost) {
   pthread_mutex_lock(&file->inode->lock);
-  uint32_t count = file->inode->error_count;
+  uint32_t count = file->inode->error_count, losses = file->inode->loss_count;
   enum nacre_err last = file->inode->error;
   pthread_mutex_unlock(&file->inode->lock);
   pthread_mutex_lock(&file->lock);
   bool unseen = count != file->errors_seen;
   file->errors_seen = count;
+  *lost = losses != file->losses_seen;
+  file->losses_seen = losses;
   pthread_mutex_unlock(&file->lock);
   return unseen ? last : NACRE_OK;
 }
 
+static enum nacre_err failed_behind(enum nacre_err err) {
+  return err_set(err, "storing what was written to the file has failed");
+}
+
 enum nacre_err fs_fsync(struct fs_file *file) {
+  bool lost;
   ERR_TRY(engine_commit(file->fs->engine));
-  /* What failed before is stored now. */
-  (void)take_error(file);
-  return NACRE_OK;
+  enum nacre_err err = take_error(file, &lost);
+  /* What failed before and was not given up is stored now. */
+  return lost ? failed_behind(err) : NACRE_OK;
 }
 
 enum nacre_err fs_file_error(struct fs_file *file) {
-  enum nacre_err err = take_error(file);
-  return err == NACRE_OK ? NACRE_OK : err_set(err, "storing what was written to the file has failed");
+  bool lost;
+  enum nacre_err err = take_error(file, &lost);
+  return err == NACRE_OK ? NACRE_OK : failed_behind(err);
 }

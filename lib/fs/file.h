@@ -11,6 +11,7 @@ struct fs_file {
   unsigned flags;
   pthread_mutex_t lock; /* of what follows */
   uint32_t errors_seen; /* of inode->error_count */
+  uint32_t losses_seen; /* of inode->loss_count */
   uint8_t *cached;      /* NULL: none yet */
   uint64_t cached_index;
   uint64_t cached_version; /* of the inode when it was read; a chunk in the dirty map takes precedence */

@@ -150,6 +150,14 @@ static uint64_t retire(struct inode *inode, const struct run *run) {
   return units;
 }
 
+/* Where the file's map is damaged its chunks can never be stored: they are given up, since else no commit would ever
+ * succeed again, and everybody's data would be lost in the end. Under the lock. */
+static void give_up(struct inode *inode) {
+  inode->loss_count++;
+  inode->eof_stale = true;
+  inode->version++;
+}
+
 /* Store one run of [first, end) inside a transaction. *more: there may be others. */
 static enum nacre_err flush_run(struct fs *fs, struct txn *txn, struct inode *inode, uint64_t first, uint64_t end,
                                 bool *more) {
@@ -167,26 +175,28 @@ static enum nacre_err flush_run(struct fs *fs, struct txn *txn, struct inode *in
   pthread_mutex_lock(&inode->lock);
   if (err == NACRE_OK)
     err = record(fs, txn, inode, &run, &changed);
-  if (err == NACRE_OK) {
+  bool lost = err == NACRE_ERR_DAMAGED && !changed;
+  if (err != NACRE_OK)
+    unmark(inode, &run, err);
+  if (lost)
+    give_up(inode);
+  if (err == NACRE_OK || lost) {
     units = retire(inode, &run);
     inode_unlist_clean(fs, inode);
-  } else {
-    unmark(inode, &run, err);
   }
   pthread_mutex_unlock(&inode->lock);
-  if (err == NACRE_OK) {
+  if (err == NACRE_OK || lost) {
     inode_count_dirty(fs, -(int64_t)((uint64_t)run.count * inode_chunk_bytes(inode)));
     space_release(fs->engine, units);
     for (uint32_t i = 0; i < run.count; i++)
       dirty_chunk_free(run.chunks[i]);
-  } else if (changed) {
-    err = txn_abort(txn, err);
-  } else {
-    for (uint32_t i = 0; i < run.extent_count; i++)
-      data_free(txn, &run.extents[i]);
   }
+  if (err != NACRE_OK && changed)
+    err = txn_abort(txn, err);
+  for (uint32_t i = 0; err != NACRE_OK && !changed && i < run.extent_count; i++)
+    data_free(txn, &run.extents[i]);
   free(run.extents);
-  return err;
+  return lost ? NACRE_OK : err;
 }
 
 /* What only the inode's record has to say. */
@@ -197,7 +207,8 @@ static enum nacre_err flush_attr(struct fs *fs, struct txn *txn, struct inode *i
     err = inode_write(txn, inode);
   inode_unlist_clean(fs, inode);
   pthread_mutex_unlock(&inode->lock);
-  return err;
+  /* Names may already lead to it, so it can't be given up; and trying again helps nobody. */
+  return err == NACRE_ERR_DAMAGED ? txn_abort(txn, err) : err;
 }
 
 /* A run in a transaction of its own. */

@@ -50,6 +50,7 @@ struct inode {
   uint64_t run_first, run_count; /* whole chunks written in sequence and not yet handed to a worker */
   struct dirty_map dirty;
   uint32_t error_count; /* failures of write-behind */
+  uint32_t loss_count;  /* those of them whose data was given up */
   enum nacre_err error; /* the last one */
   bool attr_dirty;
   bool eof_stale;

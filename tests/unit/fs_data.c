@@ -255,10 +255,63 @@ static void test_large_chunks(void **state) {
   run(0x9999, 1000, 1, 8 * MIB, 65536);
 }
 
+/* Let the file's first extent contradict its inode, as nothing but decay in memory or an enemy would. */
+static void spoil_map(struct engine *e, uint64_t ino) {
+  uint8_t value[EXTENT_VALUE_MAX_BYTES];
+  struct extent *x = calloc(1, sizeof *x);
+  struct key key = key_make(ino, FORMAT_RECORD_EXTENT, 0);
+  struct txn txn;
+  size_t len;
+  ok(tree_get(e, &key, value, sizeof value, &len));
+  ok(extent_decode(value, len, engine_units_end(e), x));
+  x->chunk_bytes = x->last_bytes = 4096;
+  ok(txn_begin(e, TXN_NORMAL, 1, &txn));
+  ok(tree_put(&txn, &key, value, extent_encode(x, value)));
+  txn_end(&txn);
+  free(x);
+}
+
+/* What is written to a file that can't take it is lost, and its writer is told; nobody else loses anything. */
+static void test_damaged_map(void **state) {
+  (void)state;
+  static uint8_t data[2 * 16384] = {1}, back[sizeof data];
+  struct volume v;
+  struct nacre_attr attr;
+  struct fs_file *bad, *other, *good;
+  size_t done;
+  const unsigned flags = NACRE_O_READ | NACRE_O_WRITE;
+  volume_make(&v, 64 * MIB, 1, 8 * MIB, 16384);
+  ok(fs_create(v.fs, 1, "bad", 3, 0600, flags, &root_caller, NULL, &bad));
+  ok(fs_write(bad, data, sizeof data, 0));
+  ok(fs_open(v.fs, fs_file_ino(bad), NACRE_O_READ, &other));
+  ok(fs_sync(v.fs));
+  spoil_map(v.e, fs_file_ino(bad));
+  ok(fs_write(bad, data, 16384, 0));
+  ok(fs_create(v.fs, 1, "good", 4, 0600, flags, &root_caller, NULL, &good));
+  ok(fs_write(good, data, sizeof data, 0));
+  ok(fs_fsync(good));
+  assert_int_equal(fs_fsync(bad), NACRE_ERR_DAMAGED);
+  ok(fs_fsync(bad));
+  assert_int_equal(fs_file_error(other), NACRE_ERR_DAMAGED);
+  ok(fs_file_error(other));
+  assert_int_equal(fs_dirty_bytes(v.fs), 0);
+  fs_close(bad);
+  fs_close(other);
+  fs_close(good);
+  volume_crash(&v);
+  ok(fs_lookup(v.fs, 1, "good", 4, &attr));
+  ok(fs_open(v.fs, attr.ino, NACRE_O_READ, &good));
+  ok(fs_read(good, back, sizeof back, 0, &done));
+  assert_int_equal(done, sizeof data);
+  assert_memory_equal(back, data, sizeof data);
+  fs_close(good);
+  volume_end(&v);
+}
+
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_alone), cmocka_unit_test(test_workers),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_alone),        cmocka_unit_test(test_workers),
                                      cmocka_unit_test(test_tight_memory), cmocka_unit_test(test_small_chunks),
-                                     cmocka_unit_test(test_large_chunks)};
+                                     cmocka_unit_test(test_large_chunks), cmocka_unit_test(test_damaged_map)};
   if (argc > 1) {
     for (uint64_t seed = strtoull(argv[1], NULL, 10), end = seed + 20; seed < end; seed++) {
       print_message("seed %llu\n", (unsigned long long)seed);
