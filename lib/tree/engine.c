@@ -206,12 +206,14 @@ static enum nacre_err load_commit(struct engine *e, const struct superblock *sb)
 }
 
 /* The newest commit, or, where storage lied about its sync or was tampered with, the one just before it: no space
- * that one reaches has been used again. */
+ * that one reaches has been used again. What can't be read may be there the next time: it is passed over for reading
+ * alone, never written over. */
 static enum nacre_err load_newest(struct engine *e, const struct ring_found *ring) {
   enum nacre_err err = load_commit(e, &ring->newest);
   bool parent = ring->has_second &&
                 memcmp(ring->second.commit_id, ring->newest.parent_commit_id, sizeof ring->second.commit_id) == 0;
-  if (err != NACRE_ERR_DAMAGED || !parent)
+  bool lost = err == NACRE_ERR_DAMAGED || (err == NACRE_ERR_IO && e->read_only);
+  if (!lost || !parent)
     return err;
   engine_unload(e);
   if (load_commit(e, &ring->second) != NACRE_OK)

@@ -1,6 +1,7 @@
 /* The engine where memory is short, where another writes too, and where what authenticates lies. */
 #include "tree_fixture.h"
 
+#include <errno.h>
 #include <unistd.h>
 #if NACRE_WITH_LIBCRYPTO
 #include <openssl/crypto.h>
@@ -136,6 +137,37 @@ static void fallback_lasts_without_a_change(void **state) {
   fx_open(&f, 8 * MIB);
   fx_reopen(&f, 8 * MIB);
   assert_int_equal(get(f.e, 1), 4);
+  fx_end(&f);
+}
+
+static int (*plain_read)(void *ctx, void *buf, size_t len, uint64_t offset);
+static uint64_t bad_offset;
+
+static int bad_sector(void *ctx, void *buf, size_t len, uint64_t offset) {
+  return offset <= bad_offset && bad_offset - offset < len ? EIO : plain_read(ctx, buf, len, offset);
+}
+
+/* A sector under the newest root has gone bad: what was committed before can still be saved. */
+static void unreadable_root_leaves_its_parent_to_read(void **state) {
+  (void)state;
+  struct fixture f;
+  fx_make(&f, 64 * MIB, 0, 8 * MIB);
+  for (uint8_t i = 1; i <= 2; i++) {
+    put(f.e, 1, i);
+    ok(engine_commit(f.e));
+  }
+  bad_offset = f.e->durable.root.unit * FORMAT_UNIT_BYTES + 5000;
+  engine_close(f.e);
+  plain_read = f.store.ops.read;
+  f.store.ops.read = bad_sector;
+  assert_int_equal(try_open(&f, false), NACRE_ERR_IO);
+  ok(try_open(&f, true));
+  assert_true(f.e->fell_back);
+  assert_int_equal(get(f.e, 1), 1);
+  engine_close(f.e);
+  f.store.ops.read = plain_read;
+  ok(try_open(&f, false));
+  assert_int_equal(get(f.e, 1), 2);
   fx_end(&f);
 }
 
@@ -342,6 +374,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(writer_who_began_where_we_did_is_noticed),
     cmocka_unit_test(fallback_lasts_without_a_change),
+    cmocka_unit_test(unreadable_root_leaves_its_parent_to_read),
     cmocka_unit_test(no_superblock_is_written_that_would_be_refused),
     cmocka_unit_test(branch_is_no_leaf),
     cmocka_unit_test(leaf_without_records_is_damage),
