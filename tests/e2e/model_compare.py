@@ -144,7 +144,12 @@ class Comparison:
 
     def data(self, path, here, there, size):
         segments, host_segments = data_segments(here, size), data_segments(there, size)
-        ranges = [(0, size)] if size <= READ_WHOLE else sorted(segments + host_segments)
+        ranges = [(0, size)]
+        if size > READ_WHOLE and segments == ranges:
+            # All is data where nothing is known of holes, as with writeback: of those a sample is read.
+            ranges = sorted(host_segments + [(at, min(size, at + PIECE // 16)) for at in range(0, size, size // 64)])
+        elif size > READ_WHOLE:
+            ranges = sorted(segments + host_segments)
         for start, end in ranges:
             while start < end:
                 length = min(PIECE, end - start)

@@ -1,0 +1,102 @@
+#!/bin/sh
+# A tree of this machine's files and one of odd ones, brought in by rsync and by tar, come back equal after a remount;
+# and what the container takes beside the files.
+# timeout: 300
+. "$(dirname "$0")/mount_lib.sh"
+
+FILES=20000
+TREE_OVERHEAD_PERMILLE=80
+LARGE_OVERHEAD_PERMILLE=10
+LARGE_MIB=256
+
+dir=$TEST_TMP/m
+options=rw
+[ "$(id -u)" -ne 0 ] || options=suid,dev
+
+tree() { PYTHONPATH=$here python3 -B "$here/tree.py" "$@"; }
+here_mount() { mount_at "$1" "$dir" -o "$options"; }
+
+# A copy of the machine's files, so that nothing changes them meanwhile.
+copy_machine() {
+  tree list $FILES /usr/include /usr/share /usr/lib/python3 /usr/lib >"$TEST_TMP/list"
+  mkdir "$TEST_TMP/real"
+  tar -C / --no-recursion --null -T "$TEST_TMP/list" -cf - | tar -C "$TEST_TMP/real" -xpf -
+  [ "$(find "$TEST_TMP/real" -type f | wc -l)" -ge $FILES ]
+}
+
+# overhead VOLUME BYTES PERMILLE: what the container takes on its disk is at most that much above the files' bytes.
+overhead() {
+  taken=$(($(stat -c '%b * %B' "$1")))
+  over=$(((taken - $2) * 1000 / $2))
+  echo "files of $2 bytes take $taken, $((over / 10)).$((over % 10)) % more" | tee -a "$TEST_TMP/figures"
+  [ $over -le "$3" ]
+}
+
+rsync_real() {
+  here_mount "$TEST_TMP/v.nacre"
+  rsync -aHAX --numeric-ids "$TEST_TMP/real/" "$dir/real/"
+  unmount "$dir"
+}
+
+real_overhead() { overhead "$TEST_TMP/v.nacre" "$(tree sizes "$TEST_TMP/real")" $TREE_OVERHEAD_PERMILLE; }
+
+real_equal() {
+  here_mount "$TEST_TMP/v.nacre"
+  tree compare "$dir/real" "$TEST_TMP/real"
+}
+
+# With -S, since a hole is else zeroes; -c, so that every byte is read.
+rsync_odd() {
+  rsync -aHAXS --numeric-ids "$TEST_TMP/odd/" "$dir/odd/"
+  unmount "$dir"
+  here_mount "$TEST_TMP/v.nacre"
+  tree compare "$dir/odd" "$TEST_TMP/odd"
+  rsync -aHAXcni --numeric-ids --delete "$TEST_TMP/odd/" "$dir/odd/" >"$TEST_TMP/changes"
+  cat "$TEST_TMP/changes"
+  [ ! -s "$TEST_TMP/changes" ]
+}
+
+tar_in() {
+  # tar leaves sockets out, and takes the names of one fifo for several.
+  rm -rf "$dir/odd" "$TEST_TMP/odd/socket" "$TEST_TMP/odd/special/fifo too"
+  mkdir "$dir/tar"
+  (cd "$TEST_TMP/odd" && tar --format=posix --xattrs --xattrs-include='*' --acls -Scf - .) |
+    tar -C "$dir/tar" --warning=no-timestamp --xattrs --xattrs-include='*' --acls --numeric-owner -xpf -
+  mkdir "$dir/tar2"
+  (cd "$TEST_TMP/real/usr" && tar --format=posix -cf - include) | tar -C "$dir/tar2" --numeric-owner -xpf -
+  unmount "$dir"
+  here_mount "$TEST_TMP/v.nacre"
+  tree compare "$dir/tar" "$TEST_TMP/odd"
+  tree compare "$dir/tar2/include" "$TEST_TMP/real/usr/include"
+}
+
+verified() {
+  unmount "$dir"
+  "$NACRE" verify --passfile "$TEST_TMP/pass" "$TEST_TMP/v.nacre"
+}
+
+large_file() {
+  make_volume "$TEST_TMP/large.nacre"
+  here_mount "$TEST_TMP/large.nacre"
+  head -c ${LARGE_MIB}M /dev/urandom >"$dir/large"
+  unmount "$dir"
+  overhead "$TEST_TMP/large.nacre" $((LARGE_MIB << 20)) $LARGE_OVERHEAD_PERMILLE
+}
+
+check "a copy of $FILES of this machine's files" copy_machine
+check "a tree of odd files" tree make "$TEST_TMP/odd"
+make_volume "$TEST_TMP/v.nacre" || not_ok "create"
+if command -v rsync >/dev/null; then
+  check "rsync brings $FILES files in" rsync_real
+  check "their container is at most $((TREE_OVERHEAD_PERMILLE / 10)) % larger than they are" real_overhead
+  check "they come back equal after a remount" real_equal
+  check "rsync brings a tree of odd files in, equal after a remount" rsync_odd
+else
+  skip "rsync" "it is not installed"
+  here_mount "$TEST_TMP/v.nacre" || not_ok "mount"
+fi
+check "tar brings both in, equal after a remount" tar_in
+check "verify finds nothing" verified
+check "a large file's container is at most $((LARGE_OVERHEAD_PERMILLE / 10)) % larger than it is" large_file
+sed 's/^/# /' "$TEST_TMP/figures"
+finish
