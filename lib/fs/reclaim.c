@@ -168,7 +168,7 @@ enum nacre_err fs_recover(struct fs *fs) {
     for (unsigned i = 0; i < o.count; i++) {
       /* One that can't be deleted is left for verify to name; the rest of the volume is fine. */
       enum nacre_err err = recover_one(fs, o.inos[i]);
-      if (err != NACRE_OK && err != NACRE_ERR_DAMAGED && err != NACRE_ERR_NOT_FOUND)
+      if (err != NACRE_OK && err != NACRE_ERR_DAMAGED && err != NACRE_ERR_NOT_FOUND && err != NACRE_ERR_UNSUPPORTED)
         return err;
       if (o.inos[i] == UINT64_MAX)
         return NACRE_OK;

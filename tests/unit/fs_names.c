@@ -210,6 +210,46 @@ static void test_orphans(void **state) {
   assert_int_equal(inode_count(), 1);
 }
 
+#define INODE_FLAGS_AT 6u /* in the record */
+
+/* One orphan that this program does not understand is left alone; those after it go, and the volume opens. */
+static void test_strange_orphan(void **state) {
+  (void)state;
+  uint8_t value[RECORD_INODE_MAX_BYTES];
+  size_t len;
+  struct txn txn;
+  struct fs_file *files[2];
+  uint64_t strange;
+  struct engine_info info;
+  for (unsigned i = 0; i < 2; i++)
+    ok(fs_tmpfile(v.fs, 1, 0600, NACRE_O_WRITE, &root_caller, NULL, &files[i]));
+  strange = fs_file_ino(files[0]);
+  struct key key = key_make(strange, FORMAT_RECORD_INODE, 0);
+  ok(tree_get(v.e, &key, value, sizeof value, &len));
+  value[INODE_FLAGS_AT + 1] |= 0x80;
+  ok(txn_begin(v.e, TXN_NORMAL, 1, &txn));
+  ok(tree_put(&txn, &key, value, len));
+  txn_end(&txn);
+  ok(engine_commit(v.e));
+  engine_get_info(v.e, &info);
+  uint64_t before = info.inodes;
+  for (unsigned i = 0; i < 2; i++)
+    fs_close(files[i]);
+  fs_free(v.fs);
+  engine_close(v.e);
+  volume_start(&v);
+  ok(fs_recover(v.fs));
+  engine_get_info(v.e, &info);
+  assert_int_equal(info.inodes, before - 1);
+  ok(tree_get(v.e, &key, value, sizeof value, &len));
+  /* As it was, for the check at the end. */
+  value[INODE_FLAGS_AT + 1] &= 0x7f;
+  ok(txn_begin(v.e, TXN_NORMAL, 1, &txn));
+  ok(tree_put(&txn, &key, value, len));
+  txn_end(&txn);
+  ok(fs_recover(v.fs));
+}
+
 static void test_tmpfile(void **state) {
   (void)state;
   struct nacre_attr attr;
@@ -361,6 +401,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_symlink, start, end),
       cmocka_unit_test_setup_teardown(test_links, start, end),
       cmocka_unit_test_setup_teardown(test_orphans, start, end),
+      cmocka_unit_test_setup_teardown(test_strange_orphan, start, end),
       cmocka_unit_test_setup_teardown(test_tmpfile, start, end),
       cmocka_unit_test_setup_teardown(test_rename, start, end),
       cmocka_unit_test_setup_teardown(test_large_folder, start, end),
