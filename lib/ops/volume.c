@@ -128,11 +128,14 @@ static enum nacre_err open_unlocked(struct volume *v, const struct volume_option
   ERR_TRY(open_engine(v, options, h->raw[u->copy]));
   if (options->read_only)
     return NACRE_OK;
-  ERR_TRY(repair_headers(v, h, u));
-  /* A volume whose future features allow reading only is open, but nothing can be tidied in it. */
+  /* A volume whose future features allow reading only, or whose newest superblock nobody can know, is open, but
+   * nothing can be tidied in it. */
   struct engine_info info;
   engine_get_info(v->engine, &info);
-  return info.read_only ? NACRE_OK : fs_recover(v->fs);
+  if (info.read_only || info.failed)
+    return NACRE_OK;
+  ERR_TRY(repair_headers(v, h, u));
+  return fs_recover(v->fs);
 }
 
 static enum nacre_err open_stored(struct volume *v, const struct volume_options *options,
