@@ -99,6 +99,8 @@ enum nacre_err nacre_volume_close(nacre_volume *vol) {
     return NACRE_OK;
   ERR_TRY(handle_volume(vol));
   enum nacre_err err = sync_all(vol);
+  if (err == NACRE_OK)
+    err = engine_trim(vol->v->engine);
   discard(vol);
   return err;
 }

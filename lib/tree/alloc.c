@@ -149,6 +149,38 @@ enum nacre_err alloc_grow(struct alloc *a, uint64_t units_end, uint64_t taken) {
   return err;
 }
 
+uint64_t alloc_used_end(struct alloc *a, uint64_t *free_before) {
+  pthread_mutex_lock(&a->lock);
+  uint64_t word = a->units_end / 64;
+  while (word > 0 && a->bits[word - 1] == 0)
+    word--;
+  uint64_t end = word == 0 ? 0 : word * 64 - (unsigned)__builtin_clzll(a->bits[word - 1]);
+  *free_before = a->free_units - (a->units_end - end);
+  pthread_mutex_unlock(&a->lock);
+  return end;
+}
+
+enum nacre_err alloc_shrink(struct alloc *a, uint64_t units_end) {
+  pthread_mutex_lock(&a->lock);
+  enum nacre_err err = NACRE_OK;
+  if (units_end % 64 != 0 || units_end > a->units_end ||
+      alloc_first_locked(a, units_end, a->units_end, true) < a->units_end) {
+    err = err_set(NACRE_ERR_ARGUMENT, "the end of the container is in use");
+  } else if (units_end < a->units_end) {
+    uint64_t gone = a->units_end - units_end;
+    bits_change(a, units_end, gone, true);
+    a->units_end = units_end;
+    for (size_t groups = (size_t)u64_ceil_div(units_end, GROUP_UNITS); a->groups > groups;) {
+      a->groups--;
+      free(a->before[a->groups]);
+      a->before[a->groups] = NULL;
+    }
+    a->cursor = a->low_cursor = a->small_cursor = 0;
+  }
+  pthread_mutex_unlock(&a->lock);
+  return err;
+}
+
 /* Length of the free run at a cluster boundary, up to `want`. */
 static uint64_t run_length(const struct alloc *a, uint64_t unit, uint64_t want) {
   uint64_t n = 0;

@@ -47,6 +47,11 @@ void alloc_end(struct alloc *a);
 /* New units are free, but for the first `taken` of them, which are allocated. units_end is a multiple of 64. */
 NACRE_MUST_USE enum nacre_err alloc_grow(struct alloc *a, uint64_t units_end, uint64_t taken);
 
+/* The end of the last used unit, and how many are free before it. */
+uint64_t alloc_used_end(struct alloc *a, uint64_t *free_before);
+/* The units from units_end on, all free, are no longer the container's. A multiple of 64. */
+NACRE_MUST_USE enum nacre_err alloc_shrink(struct alloc *a, uint64_t units_end);
+
 /* Data wants long runs, and goes on where the last one ended. Nodes are read one by one: they fill the lowest holes,
  * so that the container stays as small as what it holds. */
 enum alloc_fit { ALLOC_LONG, ALLOC_LOW };

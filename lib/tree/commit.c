@@ -63,7 +63,10 @@ static enum nacre_err freeze_closed(struct engine *e, struct commit *c) {
   if (fresh)
     ERR_TRY(give_old_log(e));
   ERR_TRY(tree_freeze(&e->tree, &c->tree));
-  ERR_TRY(spacelog_plan(fresh ? &e->fresh_log : &e->durable.log, fresh, &e->alloc, generation, &c->log));
+  enum spacelog_want want = e->wants_checkpoint ? SPACELOG_CHECKPOINT : SPACELOG_RECORD;
+  e->wants_checkpoint = false;
+  ERR_TRY(spacelog_plan(fresh ? &e->fresh_log : &e->durable.log, fresh ? SPACELOG_FRESH : want, &e->alloc, generation,
+                        &c->log));
   fill_superblock(e, c);
   return NACRE_OK;
 }

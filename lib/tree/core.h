@@ -43,6 +43,8 @@ struct engine {
   uint8_t newest_slot[FORMAT_SUPERBLOCK_BYTES];
   bool has_newest_slot; /* not before the first commit of a new container */
 
+  bool wants_checkpoint; /* the next commit writes one; only when closing */
+
   /* Growing */
   pthread_mutex_t grow_lock;
 

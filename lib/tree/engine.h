@@ -166,6 +166,10 @@ NACRE_MUST_USE enum nacre_err engine_commit(struct engine *e);
 NACRE_MUST_USE enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence,
                                                    const uint8_t header_mac[32]);
 
+/* Before closing, with all committed and nothing else going on: make the container as short as it can be. What is
+ * committed stays so even where this fails. */
+NACRE_MUST_USE enum nacre_err engine_trim(struct engine *e);
+
 /* ---- Checking ---- */
 
 /* Commit, then keep mutations out until engine_resume. */

@@ -165,19 +165,19 @@ static enum nacre_err plan_checkpoint(struct alloc *a, struct spacelog_write *ou
   return NACRE_OK;
 }
 
-enum nacre_err spacelog_plan(const struct superblock_log *log, bool fresh, struct alloc *alloc, uint64_t generation,
-                             struct spacelog_write *out) {
+enum nacre_err spacelog_plan(const struct superblock_log *log, enum spacelog_want want, struct alloc *alloc,
+                             uint64_t generation, struct spacelog_write *out) {
   *out = (struct spacelog_write){.generation = generation, .log = *log};
   struct runs allocated = {0}, freed = {0};
   enum nacre_err err = alloc_freeze(alloc, generation, &allocated, &freed);
   if (err == NACRE_OK) {
     size_t runs = runs_records(&allocated) + runs_records(&freed);
     uint64_t units = units_for(RECORD_FIXED_BYTES + (uint64_t)runs * RECORD_RUN_BYTES);
-    out->checkpoint = fresh || units > log_units_left(log);
+    out->checkpoint = want != SPACELOG_RECORD || units > log_units_left(log);
     if (!out->checkpoint) {
       err = plan_record(log, &allocated, &freed, out);
     } else {
-      out->log.current = fresh ? 0 : (log->current + 1) % FORMAT_LOG_SETS;
+      out->log.current = want == SPACELOG_FRESH ? 0 : (log->current + 1) % FORMAT_LOG_SETS;
       err = plan_checkpoint(alloc, out);
     }
   }

@@ -26,10 +26,11 @@ struct spacelog_write {
 uint64_t spacelog_checkpoint_units(uint64_t units_end);
 uint64_t spacelog_set_units(uint64_t checkpoint_units);
 
-/* At the freeze: the delta as a record, or, where it does not fit or `fresh` is set, a checkpoint in the next set.
- * With `fresh`, log holds new, unused sets of which the first is taken. */
-NACRE_MUST_USE enum nacre_err spacelog_plan(const struct superblock_log *log, bool fresh, struct alloc *alloc,
-                                            uint64_t generation, struct spacelog_write *out);
+/* A record where it fits; a checkpoint in the next set; or one in the first of new, unused sets. */
+enum spacelog_want { SPACELOG_RECORD, SPACELOG_CHECKPOINT, SPACELOG_FRESH };
+/* At the freeze: encode the generation's delta, or the whole map. */
+NACRE_MUST_USE enum nacre_err spacelog_plan(const struct superblock_log *log, enum spacelog_want want,
+                                            struct alloc *alloc, uint64_t generation, struct spacelog_write *out);
 /* Seal and write; out->log is then what the superblock holds. */
 NACRE_MUST_USE enum nacre_err spacelog_write(struct block_io *io, struct spacelog_write *w);
 void spacelog_write_free(struct spacelog_write *w);

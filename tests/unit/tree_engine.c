@@ -304,6 +304,58 @@ static void data_reads_back(void **state) {
   fx_end(&f);
 }
 
+static uint64_t store_length(struct fixture *f) {
+  uint64_t size;
+  ok(store_size(&f->store, &size));
+  return size;
+}
+
+/* What is closed is as short as it can be, and the commit before the last one can still be fallen back to. */
+static void trimming_gives_the_end_back(void **state) {
+  (void)state;
+  struct fixture f;
+  fx_make(&f, 2048 * MIB, 0, 8 * MIB);
+  for (unsigned i = 0; i < 100; i++)
+    ok(write_file(f.e, 100 + i, 130, (uint8_t)i));
+  for (unsigned i = 50; i < 100; i++)
+    delete_file(f.e, 100 + i);
+  ok(engine_commit(f.e));
+  uint64_t before = store_length(&f);
+  ok(engine_trim(f.e));
+  uint64_t after = store_length(&f);
+  assert_true(after < before - 80 * MIB);
+  check_map(f.e);
+  fx_reopen(&f, 8 * MIB);
+  assert_int_equal(check_map(f.e), 50 * 2);
+  ok(engine_trim(f.e)); /* nothing is left to do */
+  assert_int_equal(store_length(&f), after);
+  ok(write_file(f.e, 500, 2000, 7)); /* and it grows again */
+  check_map(f.e);
+  assert_true(store_length(&f) > after);
+  fx_end(&f);
+}
+
+static void trimmed_container_can_fall_back(void **state) {
+  (void)state;
+  struct fixture f;
+  uint8_t junk[4096] = {1};
+  fx_make(&f, 2048 * MIB, 0, 8 * MIB);
+  for (unsigned i = 0; i < 40; i++)
+    ok(write_file(f.e, 100 + i, 130, (uint8_t)i));
+  for (unsigned i = 10; i < 40; i++)
+    delete_file(f.e, 100 + i);
+  ok(engine_commit(f.e));
+  ok(engine_trim(f.e));
+  uint64_t log_unit = f.e->durable.log.last.unit;
+  assert_true(log_unit != 0);
+  engine_close(f.e);
+  ok(store_write(&f.store, junk, sizeof junk, log_unit * FORMAT_UNIT_BYTES));
+  fx_open(&f, 8 * MIB);
+  assert_true(f.e->fell_back);
+  assert_int_equal(check_map(f.e), 10 * 2);
+  fx_end(&f);
+}
+
 /* The container outgrows the first log sets (1 GiB). */
 static void log_sets_grow(void **state) {
   (void)state;
@@ -466,6 +518,8 @@ int main(void) {
       cmocka_unit_test(uncommitted_is_dropped),
       cmocka_unit_test(data_reads_back),
       cmocka_unit_test(full_volume_gives_space_back),
+      cmocka_unit_test(trimming_gives_the_end_back),
+      cmocka_unit_test(trimmed_container_can_fall_back),
       cmocka_unit_test(log_sets_grow),
       cmocka_unit_test(newest_superblock_lost_gives_parent),
       cmocka_unit_test(missing_superblocks_are_noticed),
