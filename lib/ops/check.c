@@ -98,8 +98,14 @@ static void take_fixed(void *arg, uint64_t unit, uint64_t units) {
 
 enum space { SPACE_RIGHT, SPACE_LOST, SPACE_UNCOUNTED, SPACE_CONDEMNED };
 
+static void note_pending(void *arg, uint64_t unit, uint64_t units) {
+  struct check *c = arg;
+  for (uint64_t u = unit; u < unit + units; u++)
+    c->pending[u / 8] = (uint8_t)(c->pending[u / 8] | 1u << (u % 8));
+}
+
 static enum space space_of(const struct check *c, uint64_t unit) {
-  bool used = engine_unit_used(c->engine, unit), pending = engine_unit_pending(c->engine, unit);
+  bool used = engine_unit_used(c->engine, unit), pending = (c->pending[unit / 8] >> (unit % 8)) & 1;
   if (taken(c, unit) && pending)
     return SPACE_CONDEMNED;
   if (taken(c, unit) && !used)
@@ -121,6 +127,7 @@ static void tell_space(struct check *c, enum space what, uint64_t from, uint64_t
 /* After a walk that could not see all, units that nobody claimed say nothing. */
 static void compare_space(struct check *c, bool complete) {
   engine_fixed_units(c->engine, take_fixed, c);
+  engine_pending_units(c->engine, note_pending, c);
   enum space run = SPACE_RIGHT;
   uint64_t from = 0;
   for (uint64_t unit = 0; unit < c->info.units_end; unit++) {
@@ -141,9 +148,10 @@ static void compare_space(struct check *c, bool complete) {
 static enum nacre_err check_paused(struct check *c) {
   engine_get_info(c->engine, &c->info);
   c->taken = calloc(1, (size_t)(c->info.units_end / 8 + 1));
+  c->pending = calloc(1, (size_t)(c->info.units_end / 8 + 1));
   c->findings = calloc(CHECK_FINDINGS_MAX, sizeof *c->findings);
   c->data = malloc(CHECK_DATA_BYTES);
-  if (!c->taken || !c->findings || !c->data)
+  if (!c->taken || !c->pending || !c->findings || !c->data)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   const struct engine_visitor visitor = {
       .arg = c, .node = visit_node, .record = visit_record, .problem = visit_problem};
@@ -189,6 +197,7 @@ enum nacre_err check_volume(struct volume *v, const struct check_options *option
                   c->report.problems == 1 ? "" : "s");
   *report = c->report;
   free(c->taken);
+  free(c->pending);
   free(c->findings);
   free(c->data);
   free(c->links.slots);

@@ -59,8 +59,9 @@ struct check {
   const struct check_options *options;
   struct nacre_verify_report report;
   struct engine_info info;
-  uint8_t *taken;  /* a bit a unit */
-  struct ptr leaf; /* the leaf whose records are passing */
+  uint8_t *taken;   /* a bit a unit */
+  uint8_t *pending; /* the same, for what waits to be freed */
+  struct ptr leaf;  /* the leaf whose records are passing */
   struct check_links links;
   struct check_current current;
   struct check_finding *findings;

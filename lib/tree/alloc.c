@@ -374,6 +374,14 @@ uint64_t alloc_units_end(struct alloc *a) {
   return units_end;
 }
 
+bool alloc_are_used(struct alloc *a, uint64_t unit, uint64_t units) {
+  pthread_mutex_lock(&a->lock);
+  bool inside = unit < a->units_end && units <= a->units_end - unit;
+  bool used = inside && alloc_first_locked(a, unit, unit + units, false) == unit + units;
+  pthread_mutex_unlock(&a->lock);
+  return used;
+}
+
 bool alloc_is_used(struct alloc *a, uint64_t unit) {
   pthread_mutex_lock(&a->lock);
   bool used = unit >= a->units_end || alloc_bit(a, unit);

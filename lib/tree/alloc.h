@@ -87,7 +87,10 @@ uint64_t alloc_pending_units(struct alloc *a);
 /* Set bits, without what the frees of generations before `generation` hold: what is used once that one is durable. */
 uint64_t alloc_used_units(struct alloc *a, uint64_t generation);
 bool alloc_is_used(struct alloc *a, uint64_t unit);
-bool alloc_is_pending(struct alloc *a, uint64_t unit);
+/* Whether all of them are. */
+bool alloc_are_used(struct alloc *a, uint64_t unit, uint64_t units);
+/* fn runs under the lock. */
+void alloc_each_pending(struct alloc *a, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg);
 
 /* The first unit in [unit, end) whose bit is so, or end. The caller holds the lock. */
 uint64_t alloc_first_locked(const struct alloc *a, uint64_t unit, uint64_t end, bool set);

@@ -139,19 +139,12 @@ uint64_t alloc_used_units(struct alloc *a, uint64_t generation) {
   return used;
 }
 
-static bool runs_have(const struct runs *r, uint64_t unit) {
-  for (size_t i = 0; i < r->count; i++) {
-    if (unit >= r->list[i].unit && unit - r->list[i].unit < r->list[i].units)
-      return true;
-  }
-  return false;
-}
-
-bool alloc_is_pending(struct alloc *a, uint64_t unit) {
+void alloc_each_pending(struct alloc *a, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg) {
   pthread_mutex_lock(&a->lock);
-  bool pending = runs_have(&a->freed, unit);
-  for (unsigned i = 0; i < a->pending_count && !pending; i++)
-    pending = runs_have(&a->pending[i].runs, unit);
+  for (unsigned p = 0; p <= a->pending_count; p++) {
+    const struct runs *runs = p < a->pending_count ? &a->pending[p].runs : &a->freed;
+    for (size_t i = 0; i < runs->count; i++)
+      fn(arg, runs->list[i].unit, runs->list[i].units);
+  }
   pthread_mutex_unlock(&a->lock);
-  return pending;
 }

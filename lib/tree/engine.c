@@ -161,15 +161,10 @@ enum nacre_err engine_create(struct store *store, const struct engine_keys *keys
 
 static enum nacre_err check_fixed(struct engine *e, const struct superblock *sb) {
   const uint64_t group_units = FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES;
-  bool used = true;
-  for (uint64_t i = 0; i < group_units && used; i++)
-    used = alloc_is_used(&e->alloc, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES + i) &&
-           alloc_is_used(&e->alloc, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES + i);
-  for (unsigned s = 0; s < FORMAT_LOG_SETS; s++) {
-    const struct superblock_extent *set = &sb->log.sets[s];
-    for (uint64_t i = 0; i < set->units && used; i++)
-      used = alloc_is_used(&e->alloc, set->unit + i);
-  }
+  bool used = alloc_are_used(&e->alloc, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES, group_units) &&
+              alloc_are_used(&e->alloc, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, group_units);
+  for (unsigned s = 0; s < FORMAT_LOG_SETS && used; s++)
+    used = alloc_are_used(&e->alloc, sb->log.sets[s].unit, sb->log.sets[s].units);
   if (!used || alloc_used_units(&e->alloc, sb->generation) != sb->used_units)
     return err_set(NACRE_ERR_DAMAGED, "the map of free space contradicts the superblock");
   return NACRE_OK;

@@ -191,6 +191,6 @@ NACRE_MUST_USE enum nacre_err engine_walk(struct engine *e, const struct engine_
  * `units` bits each, bit i of byte i / 8. Only while paused or read-only. */
 void engine_fixed_units(struct engine *e, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg);
 bool engine_unit_used(struct engine *e, uint64_t unit);
-bool engine_unit_pending(struct engine *e, uint64_t unit);
+void engine_pending_units(struct engine *e, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg);
 
 #endif

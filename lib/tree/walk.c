@@ -74,6 +74,6 @@ bool engine_unit_used(struct engine *e, uint64_t unit) {
   return alloc_is_used(&e->alloc, unit);
 }
 
-bool engine_unit_pending(struct engine *e, uint64_t unit) {
-  return alloc_is_pending(&e->alloc, unit);
+void engine_pending_units(struct engine *e, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg) {
+  alloc_each_pending(&e->alloc, fn, arg);
 }

@@ -268,13 +268,9 @@ static inline void volume_check(struct volume *v) {
   assert_int_equal(c.problems, 0);
   assert_int_equal(c.count, info.inodes);
   check_links(&c);
-  for (uint64_t u = 0; u < c.units_end; u++) {
-    bool used = engine_unit_used(v->e, u);
-    if (c.bits[u])
-      assert_true(used);
-    else if (used)
-      assert_true(engine_unit_pending(v->e, u));
-  }
+  engine_pending_units(v->e, check_mark, &c);
+  for (uint64_t u = 0; u < c.units_end; u++)
+    assert_int_equal(c.bits[u], engine_unit_used(v->e, u));
   engine_resume(v->e);
   free(c.bits);
   free(c.seen);
