@@ -184,6 +184,10 @@ static enum nacre_err file_adopt(int fd, unsigned flags, struct store *out) {
       goto fail;
     f->locked = true;
   }
+  /* After a failed sync Linux keeps the pages that it lost, as clean ones. Who builds on what the container holds
+   * must see what is on the storage. */
+  if (!read_only)
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
   *out = (struct store){.ops = file_ops, .ctx = f, .read_only = read_only};
   if (f->device)
     out->ops.resize = NULL;
