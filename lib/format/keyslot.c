@@ -107,17 +107,21 @@ enum nacre_err keyslot_make(const struct nacre_credential *cred, const struct na
   return err;
 }
 
+/* What fails once the credential is known to be right is the slot, unless memory is short. */
+static enum nacre_err keyslot_damaged(enum nacre_err err, const char *what) {
+  if (err == NACRE_OK || err == NACRE_ERR_NO_MEMORY)
+    return err;
+  return err_set(NACRE_ERR_DAMAGED, "%s", what);
+}
+
 static enum nacre_err keyslot_open_with(const struct keyslot *slot, const struct nacre_credential *cred,
                                         struct keyslot_secrets *secrets, uint8_t master_key[32]) {
   ERR_TRY(keyslot_derive(slot, cred, secrets->derived));
   if (secmem_compare(secrets->derived + 32, slot->commitment, sizeof slot->commitment) != 0)
     return err_set(NACRE_ERR_CREDENTIAL, "the credential does not open this keyslot");
-  /* The credential is right, so what fails now is the slot. */
-  if (keyslot_unwrap(slot, secrets) != NACRE_OK)
-    return err_set(NACRE_ERR_DAMAGED, "the keyslot is damaged");
-  if (kdf_unseal_key(secrets->slot_secret, slot->sealed_master, master_key) != NACRE_OK)
-    return err_set(NACRE_ERR_DAMAGED, "the keyslot's master key is damaged");
-  return NACRE_OK;
+  ERR_TRY(keyslot_damaged(keyslot_unwrap(slot, secrets), "the keyslot is damaged"));
+  return keyslot_damaged(kdf_unseal_key(secrets->slot_secret, slot->sealed_master, master_key),
+                         "the keyslot's master key is damaged");
 }
 
 enum nacre_err keyslot_open(const struct keyslot *slot, const struct nacre_credential *cred,
