@@ -36,6 +36,7 @@ static uint16_t leaf_cut(const struct node *n, uint16_t index, size_t need) {
 
 /* Move entries from `cut` on into the empty right-hand branch. */
 static void branch_split(struct node *left, struct node *right, uint16_t cut) {
+  assert(right != NULL);
   uint16_t moved = (uint16_t)(left->count - cut);
   memcpy(right->entries, left->entries + cut, moved * sizeof *right->entries);
   right->count = moved;
