@@ -1,5 +1,7 @@
-/* A store whose calls fail: the Nth read, write, sync or resize, once or from then on. An error comes out, the volume
+/* A store whose calls fail, or a host without memory: the Nth read, write, sync, resize or allocation, once or from
+ * then on. An error comes out, the volume
  * takes no more changes where it must not, and on a sound store everything committed is there again. */
+#include "fault/allocations.h"
 #include "support/faulty.h"
 #include "support/report.h"
 #include "support/vault.h"
@@ -20,6 +22,8 @@ struct mark {
   uint64_t changed_ino; /* whose content the step changed */
   bool failed;          /* the step did: this is what it would have made */
 };
+
+#define ALLOCATIONS FAULT_CALLS /* what fails is no call of the store */
 
 struct plan {
   const char *name;
@@ -50,6 +54,34 @@ static void add_mark(struct run *r, bool failed) {
   struct mark *mark = &r->marks[r->mark_count++];
   *mark = (struct mark){.changed_ino = r->w.changed_ino, .failed = failed};
   shadow_dump(&r->w.shadow, &mark->dump);
+}
+
+/* ---- What fails ---- */
+
+static const char *fault_name(const struct plan *plan) {
+  return plan->call == ALLOCATIONS ? "allocation" : faulty_name(plan->call);
+}
+
+static void fault_arm(struct run *r, unsigned long nth, bool lasting) {
+  bool memory = r->plan->call == ALLOCATIONS;
+  faulty_arm(&r->faulty, r->plan->call, memory ? 0 : nth, lasting, r->plan->errnum);
+  allocations_arm(memory ? nth : 0, lasting);
+}
+
+/* How often it was called for, and how often it failed. No more of it fails from here on. */
+static unsigned long fault_disarm(struct run *r, unsigned long *hits) {
+  bool memory = r->plan->call == ALLOCATIONS;
+  unsigned long calls = memory ? allocations_count() : r->faulty.counts[r->plan->call];
+  *hits = memory ? allocations_hits() : faulty_hits(&r->faulty);
+  allocations_arm(0, false);
+  return calls;
+}
+
+/* What cannot be read may stand elsewhere too, a container that cannot grow may have room, what a background thread
+ * could not write stays buffered, and not every allocation is needed. */
+static bool fault_may_pass(const struct plan *plan) {
+  return plan->call == FAULT_READ || plan->call == FAULT_RESIZE || plan->call == ALLOCATIONS ||
+         (plan->call == FAULT_WRITE && plan->threads > 0);
 }
 
 /* ---- On the failing store ---- */
@@ -90,8 +122,9 @@ static enum nacre_err run_steps(struct run *r) {
 /* A volume that failed says so to whoever wants to change it. */
 static void check_failed(struct run *r) {
   enum nacre_err err = nacre_mkdir(r->vol, "after-the-fault", 0700, NULL);
-  bool unread = r->plan->call == FAULT_READ && err == NACRE_ERR_IO;
-  if (err != NACRE_ERR_READ_ONLY && !unread)
+  bool no_further = (r->plan->call == FAULT_READ && err == NACRE_ERR_IO) ||
+                    (r->plan->call == ALLOCATIONS && err == NACRE_ERR_NO_MEMORY);
+  if (err != NACRE_ERR_READ_ONLY && !no_further)
     report_fail("a change of a failed volume: %s", nacre_strerror(err));
   if (nacre_volume_sync(r->vol) == NACRE_OK)
     report_fail("a failed volume synced");
@@ -106,7 +139,7 @@ static bool use_failing(struct run *r) {
                                             : vault_open(&vault, false, &r->vol);
   if (err != NACRE_OK) {
     r->w.vol = NULL;
-    if (err != NACRE_ERR_IO && err != NACRE_ERR_NO_SPACE)
+    if (err != (r->plan->call == ALLOCATIONS ? NACRE_ERR_NO_MEMORY : NACRE_ERR_IO) && err != NACRE_ERR_NO_SPACE)
       report_fail("opening on a failing store: %s (%s)", nacre_last_error(), nacre_strerror(err));
     return true;
   }
@@ -175,26 +208,22 @@ static void look_before(struct run *r) {
 
 /* Calls of that kind in a run without a fault are counted, where nth is 0. */
 static unsigned long run_once(struct run *r, uint64_t seed, unsigned long nth, bool lasting) {
-  report_at("%s, seed %llu, %s %lu fails %s", r->plan->name, (unsigned long long)seed, faulty_name(r->plan->call),
-            nth, lasting ? "from then on" : "once");
+  report_at("%s, seed %llu, %s %lu fails %s", r->plan->name, (unsigned long long)seed, fault_name(r->plan), nth,
+            lasting ? "from then on" : "once");
   report_watchdog(60);
   disk_mark(&r->disk);
-  faulty_arm(&r->faulty, r->plan->call, nth, lasting, r->plan->errnum);
   workload_init(&r->w, seed);
   r->w.write_max_bytes = r->plan->write_max_bytes;
   r->w.file_max_bytes = r->plan->write_max_bytes * 3;
   if (r->plan->fill_bytes > 0)
     workload_filled(&r->w, r->plan->fill_bytes);
   look_before(r);
+  fault_arm(r, nth, lasting);
   bool told = use_failing(r);
-  unsigned long hits = faulty_hits(&r->faulty), calls = r->faulty.counts[r->plan->call];
-  /* What cannot be read may stand elsewhere too, a container that cannot grow may have room, and what a background
-   * thread could not write stays buffered. */
-  bool may_pass = r->plan->call == FAULT_READ || r->plan->call == FAULT_RESIZE ||
-                  (r->plan->call == FAULT_WRITE && r->plan->threads > 0);
+  unsigned long hits, calls = fault_disarm(r, &hits);
   if (told && hits == 0)
     report_fail("an error without a fault");
-  if (!told && hits > 0 && !may_pass)
+  if (!told && hits > 0 && !fault_may_pass(r->plan))
     report_fail("nobody told of the fault");
   check_sound(r);
   while (r->mark_count > 0)
@@ -220,7 +249,8 @@ static void make_base(struct run *r, uint64_t seed) {
   workload_free(&r->w);
 }
 
-static void run_plan(const struct plan *plan, const nacre_credential *cred, uint64_t seed, unsigned every) {
+/* At most so many of the calls fail, spread over all. */
+static void run_plan(const struct plan *plan, const nacre_credential *cred, uint64_t seed, unsigned long most) {
   static struct run r;
   memset(&r, 0, sizeof r);
   r.plan = plan;
@@ -229,13 +259,13 @@ static void run_plan(const struct plan *plan, const nacre_credential *cred, uint
   faulty_init(&r.faulty, &r.disk);
   make_base(&r, seed);
   unsigned long calls = run_once(&r, seed, 0, false), runs = 0;
-  for (unsigned long nth = 1; nth <= calls; nth += every) {
+  for (unsigned long nth = 1; nth <= calls; nth += (calls + most - 1) / most) {
     (void)run_once(&r, seed, nth, false);
     (void)run_once(&r, seed, nth, true);
     runs += 2;
   }
   report_ok("%s, seed %llu: %lu of %lu %ss failed, once and for ever: %lu runs", plan->name, (unsigned long long)seed,
-            runs / 2, calls, faulty_name(plan->call), runs);
+            runs / 2, calls, fault_name(plan), runs);
   faulty_end(&r.faulty);
   disk_free(&r.disk);
 }
@@ -250,6 +280,8 @@ static const struct plan plans[] = {
     {"EIO with threads", 0, 2, 60000, FAULT_READ, EIO},
     {"EIO with threads", 0, 2, 60000, FAULT_WRITE, EIO},
     {"EIO with threads", 0, 2, 60000, FAULT_SYNC, EIO},
+    {"out of memory", 0, 0, 60000, ALLOCATIONS, ENOMEM},
+    {"out of memory with threads", 0, 2, 60000, ALLOCATIONS, ENOMEM},
 };
 
 /* --deep [SEED]: more seeds. */
@@ -261,7 +293,8 @@ int main(int argc, char **argv) {
   nacre_credential *cred = vault_key(1);
   for (unsigned i = 0; i < seeds; i++)
     for (size_t p = 0; p < sizeof plans / sizeof plans[0]; p++)
-      run_plan(&plans[p], cred, seed + i, REPORT_SLOWNESS);
+      if (plans[p].call != ALLOCATIONS || allocations_supported())
+        run_plan(&plans[p], cred, seed + i, (deep ? 2000 : 100) / REPORT_SLOWNESS);
   nacre_credential_free(cred);
   return 0;
 }

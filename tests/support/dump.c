@@ -39,7 +39,7 @@ void dump_sort(struct dump *d) {
 }
 
 struct dump_line *dump_find(const struct dump *d, const char *path) {
-  struct dump_line wanted;
+  struct dump_line wanted = {0};
   snprintf(wanted.path, sizeof wanted.path, "%s", path);
   return d->count == 0 ? NULL : bsearch(&wanted, d->lines, d->count, sizeof *d->lines, by_path);
 }

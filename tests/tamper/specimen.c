@@ -245,9 +245,11 @@ struct specimen_look specimen_glance(struct specimen *s, bool read_only) {
   }
   struct nacre_volume_info info = vault_info(vol);
   look.fell_back = info.fell_back;
-  look.verdict = info.generation < s->generation ? VERDICT_OLDER : VERDICT_RIGHT;
+  /* Who falls back and may write begins with a commit of his own. */
+  bool older = info.generation < s->generation || (info.fell_back && info.generation > s->generation);
+  look.verdict = older ? VERDICT_OLDER : VERDICT_RIGHT;
   report_must(nacre_lstat(vol, "", &root), "looking at the root folder");
-  if (look.verdict == VERDICT_RIGHT && root.ctime.ns != present->lines[0].attr.ctime.ns)
+  if (!older && root.ctime.ns != present->lines[0].attr.ctime.ns)
     report_fail("the present generation, but another root folder");
   nacre_volume_abandon(vol);
   return look;

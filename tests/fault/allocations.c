@@ -1,0 +1,93 @@
+#include "fault/allocations.h"
+
+#include "support/report.h"
+
+#include <errno.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_ulong seen, failed, failing_nth;
+static atomic_bool failing_for_ever;
+static uintptr_t library_start, library_end;
+
+#if REPORT_SLOWNESS == 1
+
+/* glibc's allocator by the names that stay when malloc is replaced. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+
+static int find_library(struct dl_phdr_info *info, size_t size, void *arg) {
+  (void)size;
+  (void)arg;
+  if (strstr(info->dlpi_name, "libnacre.so") == NULL)
+    return 0;
+  for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+    if (part->p_type != PT_LOAD || !(part->p_flags & PF_X))
+      continue;
+    library_start = info->dlpi_addr + part->p_vaddr;
+    library_end = library_start + part->p_memsz;
+  }
+  return 1;
+}
+
+static bool fails(const void *caller) {
+  uintptr_t at = (uintptr_t)caller;
+  if (at < library_start || at >= library_end)
+    return false;
+  unsigned long n = atomic_fetch_add(&seen, 1) + 1, nth = atomic_load(&failing_nth);
+  if (nth == 0 || n < nth || (n > nth && !atomic_load(&failing_for_ever)))
+    return false;
+  atomic_fetch_add(&failed, 1);
+  errno = ENOMEM;
+  return true;
+}
+
+/* Seen by the library in place of glibc's. */
+#define SEEN __attribute__((visibility("default")))
+
+SEEN void *malloc(size_t size) {
+  return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+}
+
+SEEN void *calloc(size_t count, size_t size) {
+  return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
+}
+
+SEEN void *realloc(void *old, size_t size) {
+  return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(old, size);
+}
+
+bool allocations_supported(void) {
+  if (library_end == 0)
+    (void)dl_iterate_phdr(find_library, NULL);
+  return library_end != 0;
+}
+
+#else
+
+bool allocations_supported(void) {
+  return false;
+}
+
+#endif
+
+void allocations_arm(unsigned long nth, bool lasting) {
+  atomic_store(&failing_nth, 0);
+  atomic_store(&seen, 0);
+  atomic_store(&failed, 0);
+  atomic_store(&failing_for_ever, lasting);
+  atomic_store(&failing_nth, nth);
+}
+
+unsigned long allocations_count(void) {
+  return atomic_load(&seen);
+}
+
+unsigned long allocations_hits(void) {
+  return atomic_load(&failed);
+}

@@ -1,0 +1,14 @@
+/* The library's own allocations fail when they are told to; those of the test and of other libraries do not. */
+#ifndef NACRE_TESTS_FAULT_ALLOCATIONS_H
+#define NACRE_TESTS_FAULT_ALLOCATIONS_H
+
+#include <stdbool.h>
+
+/* Not under a sanitizer, which has an allocator of its own. */
+bool allocations_supported(void);
+/* The nth from now on fails, lasting: and all after it; 0: none. They are counted from here on. */
+void allocations_arm(unsigned long nth, bool lasting);
+unsigned long allocations_count(void);
+unsigned long allocations_hits(void);
+
+#endif
