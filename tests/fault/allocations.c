@@ -11,9 +11,10 @@
 
 static atomic_ulong seen, failed, failing_nth;
 static atomic_bool failing_for_ever;
-static uintptr_t library_start, library_end;
 
 #if REPORT_SLOWNESS == 1
+
+static uintptr_t library_start, library_end;
 
 /* glibc's allocator by the names that stay when malloc is replaced. */
 extern void *__libc_malloc(size_t size);
