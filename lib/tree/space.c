@@ -20,7 +20,7 @@ uint32_t space_cluster_units(uint32_t chunk_bytes) {
 
 uint64_t space_keep_units(const struct engine *e, uint64_t units_end) {
   uint64_t least = u64_max(KEEP_UNITS_MIN, (uint64_t)KEEP_CLUSTERS_MIN * e->alloc.cluster_units);
-  return u64_max(u64_min(units_end / 256, KEEP_UNITS_MAX), least);
+  return u64_max(u64_min(units_end / 512, KEEP_UNITS_MAX), least);
 }
 
 uint64_t space_dirty_units(struct engine *e) {

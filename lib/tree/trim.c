@@ -10,7 +10,7 @@
 
 /* What is not worth four commits. */
 #define TRIM_UNITS_MIN 256u
-#define TRIM_PART_MIN 128u
+#define TRIM_PART_MIN 1024u
 #define RELEASE_COMMITS 2u
 
 static enum nacre_err commit_anyway(struct engine *e) {
