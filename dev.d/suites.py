@@ -43,11 +43,11 @@ def script_timeout(path, default):
     return int(found.group(1)) if found else default
 
 
-def scripts(kinds, only):
+def scripts(kinds, only, leave_out):
     for kind in kinds:
         for path in sorted(glob.glob(os.path.join(TOP, "tests", kind, "*.sh"))):
             stem = os.path.splitext(os.path.basename(path))[0]
-            if os.access(path, os.X_OK) and (not only or stem in only):
+            if os.access(path, os.X_OK) and (not only or stem in only) and stem not in leave_out:
                 yield Suite(kind + "/" + stem, [path], script_timeout(path, 120))
 
 
@@ -161,6 +161,7 @@ def parse():
     parser.add_argument("--programs", default="", help="comma-separated folders under tests/ with programs")
     parser.add_argument("--scripts", default="", help="comma-separated folders under tests/ with scripts")
     parser.add_argument("--only", default="", help="of the scripts, only these (stems, comma-separated)")
+    parser.add_argument("--leave-out", default="", help="of the scripts, not these")
     parser.add_argument("--lint", action="store_true", help="the programs in tests/lint")
     parser.add_argument("--label", default="", help="added to each line, for other builds")
     parser.add_argument("--slower", type=float, default=1, help="time limits are multiplied by this")
@@ -179,7 +180,7 @@ def main():
     suites = []
     if args.programs:
         suites += programs(args.build, split(args.programs))
-    suites += scripts(split(args.scripts), split(args.only))
+    suites += scripts(split(args.scripts), split(args.only), split(args.leave_out))
     if args.lint:
         suites += lints()
     runner = Runner(args)

@@ -38,17 +38,21 @@ void reply_attr_to_stat(const struct mount *m, const struct nacre_attr *attr, st
   };
 }
 
+static double attr_cache_s(const struct nacre_attr *attr) {
+  return S_ISDIR(attr->mode) ? SESSION_CACHE_FOLDER_S : SESSION_CACHE_S;
+}
+
 void reply_attr(const struct mount *m, fuse_req_t req, const struct nacre_attr *attr) {
   struct stat st;
   reply_attr_to_stat(m, attr, &st);
-  fuse_reply_attr(req, &st, SESSION_CACHE_S);
+  fuse_reply_attr(req, &st, attr_cache_s(attr));
 }
 
 void reply_fill_entry(const struct mount *m, const struct nacre_attr *attr, struct fuse_entry_param *entry) {
   *entry = (struct fuse_entry_param){
       .ino = attr->ino,
       .generation = attr->generation,
-      .attr_timeout = SESSION_CACHE_S,
+      .attr_timeout = attr_cache_s(attr),
       .entry_timeout = SESSION_CACHE_S,
   };
   reply_attr_to_stat(m, attr, &entry->attr);

@@ -19,6 +19,9 @@
 
 /* All changes go through this process, and the kernel is told of those that it does not make itself. */
 #define SESSION_CACHE_S 3600.0
+/* But for a folder's attributes: an answer to one process that was on its way while another made or removed a name in
+ * the folder reaches the kernel after it has dropped what it knew, and would be believed. */
+#define SESSION_CACHE_FOLDER_S 1.0
 #define SESSION_MAX_IO_BYTES (1u << 20)
 
 struct notifier;
