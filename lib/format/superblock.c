@@ -11,7 +11,8 @@
  *   488  next log unit (8)
  *   496  MAC of the header whose sequence is at 64 (32)
  *   528  first generation of the unbroken ring (8)
- *   536  zero to the end: intent log, lineage, snapshots, rewriting
+ *   536  blocks sealed under this epoch's keys (8)  544 bytes of them (8)
+ *   552  zero to the end: intent log, lineage, snapshots, rewriting
  * The checkpoint's and the last record's pointer are all zeroes where there is none. */
 #include "format/superblock.h"
 
@@ -19,7 +20,7 @@
 
 #include <assert.h>
 
-#define SUPERBLOCK_USED_BYTES 536u
+#define SUPERBLOCK_USED_BYTES 552u
 
 static_assert(FORMAT_RING_OFFSET + (FORMAT_RING_SLOTS / 2) * FORMAT_RING_SPACING_BYTES <= FORMAT_GROUP_BYTES,
               "half of the ring fits its group");
@@ -69,6 +70,8 @@ void superblock_encode(const struct superblock *sb, uint8_t *plain) {
   writer_u64(&w, sb->log.next_unit);
   writer_copy(&w, sb->header_mac, sizeof sb->header_mac);
   writer_u64(&w, sb->ring_from);
+  writer_u64(&w, sb->sealed_blocks);
+  writer_u64(&w, sb->sealed_bytes);
   assert(w.done == SUPERBLOCK_USED_BYTES);
   writer_zeroes(&w, w.left);
   assert(!w.bad);
@@ -189,6 +192,8 @@ enum nacre_err superblock_decode(const uint8_t *plain, struct superblock *sb) {
   sb->log.next_unit = reader_u64(&r);
   reader_copy(&r, sb->header_mac, sizeof sb->header_mac);
   sb->ring_from = reader_u64(&r);
+  sb->sealed_blocks = reader_u64(&r);
+  sb->sealed_bytes = reader_u64(&r);
   /* A compatible feature of a later version may keep something here. */
   if (sb->compat == 0 && sb->ro_compat == 0)
     reader_zeroes(&r, r.left);

@@ -41,6 +41,10 @@ struct superblock {
   uint8_t root_level;
   struct ptr root;
   struct superblock_log log;
+  /* Under the keys of the epoch whose key seals this one, by all commits before it: at least so much, since what a
+   * crash cut off is not counted. */
+  uint64_t sealed_blocks, sealed_bytes;
+  uint32_t epoch; /* whose key opened it; tried, not written */
   /* Reserved for later: intent log extent, lineage, snapshots' root, rewrite memo; zero until their feature bit is
    * set. */
 };

@@ -30,6 +30,27 @@ void block_new_session(struct block_io *io) {
   pthread_mutex_unlock(&io->lock);
 }
 
+/* With the lock. The first summands come from the container: a count that ran over would look small. */
+static void count_add(struct block_io *io, uint64_t blocks, uint64_t bytes) {
+  if (!u64_add(io->sealed_blocks, blocks, &io->sealed_blocks))
+    io->sealed_blocks = UINT64_MAX;
+  if (!u64_add(io->sealed_bytes, bytes, &io->sealed_bytes))
+    io->sealed_bytes = UINT64_MAX;
+}
+
+void block_count_sealed(struct block_io *io, uint64_t blocks, uint64_t bytes) {
+  pthread_mutex_lock(&io->lock);
+  count_add(io, blocks, bytes);
+  pthread_mutex_unlock(&io->lock);
+}
+
+void block_sealed(struct block_io *io, uint64_t *blocks, uint64_t *bytes) {
+  pthread_mutex_lock(&io->lock);
+  *blocks = io->sealed_blocks;
+  *bytes = io->sealed_bytes;
+  pthread_mutex_unlock(&io->lock);
+}
+
 void block_take_nonces(struct block_io *io, uint32_t count, uint64_t bytes, uint8_t nonce[AEAD_NONCE_BYTES]) {
   pthread_mutex_lock(&io->lock);
   if (io->session_bytes >= BLOCK_SESSION_BYTES_MAX)
@@ -38,6 +59,7 @@ void block_take_nonces(struct block_io *io, uint32_t count, uint64_t bytes, uint
   le64_put(nonce + 16, io->counter);
   io->counter += count;
   io->session_bytes += bytes;
+  count_add(io, count, bytes);
   pthread_mutex_unlock(&io->lock);
 }
 

@@ -16,6 +16,7 @@ struct block_io {
   uint8_t session[16];
   uint64_t counter;
   uint64_t session_bytes;
+  uint64_t sealed_blocks, sealed_bytes; /* under the current epoch's keys, ever, as far as is known */
 };
 
 /* Borrows the keys' contents; block_io_end frees nothing of them. */
@@ -24,6 +25,10 @@ void block_io_end(struct block_io *io);
 void block_new_session(struct block_io *io);
 /* Consume `count` counters for `bytes` bytes; the first nonce of the run. */
 void block_take_nonces(struct block_io *io, uint32_t count, uint64_t bytes, uint8_t nonce[AEAD_NONCE_BYTES]);
+
+/* Add what was sealed before this opening to the count. */
+void block_count_sealed(struct block_io *io, uint64_t blocks, uint64_t bytes);
+void block_sealed(struct block_io *io, uint64_t *blocks, uint64_t *bytes);
 
 /* Seal under the current epoch. p->len_bytes and p->birth are given; epoch, nonce and tag are filled in. */
 NACRE_MUST_USE enum nacre_err block_seal(struct block_io *io, enum format_kind kind, uint8_t level, struct ptr *p,

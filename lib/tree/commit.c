@@ -96,6 +96,7 @@ static enum nacre_err commit_write(struct engine *e, struct commit *c) {
   if (c->tree.root_changed)
     c->sb.root = c->tree.root->ptr;
   c->sb.log = c->log.log;
+  block_sealed(&e->io, &c->sb.sealed_blocks, &c->sb.sealed_bytes);
   ERR_TRY(ring_write(&e->io, &c->sb, e->newest_slot));
   ERR_TRY(store_sync(e->store));
   e->has_newest_slot = true;

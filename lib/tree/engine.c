@@ -228,6 +228,14 @@ static enum nacre_err check_header(const struct engine *e, const struct superblo
   return NACRE_OK;
 }
 
+/* Also where an older commit is taken: the newest one's blocks were sealed all the same. */
+static void count_sealed(struct engine *e, const struct superblock *newest) {
+  if (newest->epoch != e->keys.current_epoch)
+    return;
+  block_count_sealed(&e->io, newest->sealed_blocks, newest->sealed_bytes);
+  block_count_sealed(&e->io, 1, SUPERBLOCK_PLAIN_BYTES);
+}
+
 static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
   if (e->fell_back)
     ERR_TRY(ring_invalidate_above(&e->io, ring, e->durable.generation));
@@ -253,6 +261,7 @@ static enum nacre_err open_in(struct engine *e) {
                    "been destroyed; open it read-only to save what it holds",
                    ring.missing);
   ERR_TRY(load_newest(e, &ring));
+  count_sealed(e, &ring.newest);
   e->tree.generation = ring.highest + 1 + (e->fell_back ? LOST_GENERATIONS_MAX : 0);
   e->ring_from = e->fell_back ? e->tree.generation : e->durable.ring_from;
   e->ring_damaged = ring.missing > 0 && !ring.unreadable;
@@ -345,6 +354,7 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
                                .failed = e->failed,
                                .fell_back = e->fell_back,
                                .ring_damaged = e->ring_damaged};
+  block_sealed(&e->io, &info->sealed_blocks, &info->sealed_bytes);
   memcpy(info->commit_id, e->durable.commit_id, sizeof info->commit_id);
   memcpy(info->failure, e->failure, sizeof info->failure);
   pthread_mutex_unlock(&e->state_lock);

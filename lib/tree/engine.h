@@ -78,6 +78,7 @@ struct engine_info {
   uint64_t free_units; /* what can still be reserved, growth included */
   uint64_t inodes;
   uint64_t dirty_bytes, memory_bytes;
+  uint64_t sealed_blocks, sealed_bytes; /* under the current epoch's keys, at least */
   uint32_t chunk_bytes;
   bool read_only, failed, fell_back;
   bool ring_damaged; /* superblocks are gone that no power cut destroys; only where read-only */

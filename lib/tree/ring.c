@@ -16,17 +16,21 @@ static struct ptr slot_ptr(uint64_t index, uint32_t epoch) {
 static enum nacre_err slot_open(struct block_io *io, uint64_t index, const uint8_t raw[FORMAT_SUPERBLOCK_BYTES],
                                 struct superblock *sb) {
   uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
+  uint32_t epoch = 0;
   enum nacre_err err = NACRE_ERR_DAMAGED;
   for (unsigned i = 0; i < FORMAT_EPOCHS && err == NACRE_ERR_DAMAGED; i++) {
-    if (io->keys.epochs[i].epoch == 0)
+    epoch = io->keys.epochs[i].epoch;
+    if (epoch == 0)
       continue;
-    struct ptr p = slot_ptr(index, io->keys.epochs[i].epoch);
+    struct ptr p = slot_ptr(index, epoch);
     memcpy(p.nonce, raw, sizeof p.nonce);
     memcpy(p.tag, raw + SLOT_TAG, sizeof p.tag);
     err = block_open(io, FORMAT_KIND_SUPERBLOCK, 0, &p, raw + SLOT_CIPHER, plain);
   }
   if (err == NACRE_OK)
     err = superblock_decode(plain, sb);
+  if (err == NACRE_OK)
+    sb->epoch = epoch;
   if (err == NACRE_OK && sb->generation % FORMAT_RING_SLOTS != index)
     err = err_set(NACRE_ERR_DAMAGED, "a superblock is in another one's slot");
   secmem_wipe(plain, sizeof plain);

@@ -200,7 +200,7 @@ static enum nacre_err write_segments(struct block_io *io, const struct spacelog_
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory for a checkpoint of the allocation log");
   uint32_t segments = (uint32_t)u64_ceil_div(w->plain_bytes, SEGMENT_BYTES);
   uint8_t base[AEAD_NONCE_BYTES];
-  block_take_nonces(io, segments, w->plain_bytes, base);
+  block_take_nonces(io, segments, units_for(w->plain_bytes) * FORMAT_UNIT_BYTES, base);
   writer_copy(index, base, sizeof base);
   const struct aead_key *key = block_key(io, io->keys.current_epoch, FORMAT_KIND_CHECKPOINT_SEGMENT);
   enum nacre_err err = NACRE_OK;

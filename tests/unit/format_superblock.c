@@ -97,6 +97,8 @@ static struct superblock make_superblock(void) {
       .next_ino = 100,
       .inodes = 50,
       .used_units = 9000,
+      .sealed_blocks = 1ull << 50,
+      .sealed_bytes = UINT64_MAX,
       .chunk_bytes = 16384,
       .node_bytes = FORMAT_NODE_BYTES,
       .root_level = 2,
@@ -126,6 +128,8 @@ static void test_superblock_round_trip(void **state) {
   assert_true(back.generation == 12 && back.header_sequence_min == 3 && back.ring_from == 5 && back.time_s == -1);
   assert_true(back.units_end == UNITS_END && back.units_limit == 1u << 20 && back.next_ino == 100);
   assert_true(back.inodes == 50 && back.used_units == 9000 && back.root_level == 2);
+  assert_true(back.sealed_blocks == 1ull << 50 && back.sealed_bytes == UINT64_MAX);
+  assert_true(le64_get(plain + 536) == 1ull << 50 && le64_get(plain + 544) == UINT64_MAX);
   assert_memory_equal(back.commit_id, sb.commit_id, 16);
   assert_memory_equal(back.header_mac, sb.header_mac, 32);
   assert_memory_equal(back.parent_commit_id, sb.parent_commit_id, 16);
@@ -277,7 +281,7 @@ static void test_superblock_hostile_bytes(void **state) {
   uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
   struct superblock sb = make_superblock(), back;
   superblock_encode(&sb, plain);
-  for (size_t at = 536; at < sizeof plain; at++) {
+  for (size_t at = 552; at < sizeof plain; at++) {
     plain[at] = 1;
     assert_int_equal(superblock_decode(plain, &back), NACRE_ERR_DAMAGED);
     plain[at] = 0;
