@@ -1,0 +1,140 @@
+"""kill.py --kills N --seed SEED VOLUME DIR PASSFILE
+
+Kill a mount's daemon again and again, at random moments under the load of several writers, while it opens, and while
+it ends. Each time mount again, with no repair, and compare with what the writers noted.
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+import traceback
+
+from kill_daemon import Daemon
+from kill_load import Writer, judge, start_writer
+from kill_state import Tree, read_tree
+
+WRITERS = 3
+LOAD_LONGEST_S = 1.5
+OPENING_LONGEST_S = 0.3
+ENDING_LONGEST_S = 0.05
+KILLS_A_VOLUME = 40
+KINDS = ("aes-256-gcm", "16K", []), ("xchacha20-poly1305", "4K", []), ("aes-256-gcm", "64K", ["--memory", "16M"])
+
+
+def delay(rng, longest_s):
+    """Short ones more often than long ones."""
+    return longest_s * rng.random() ** 2
+
+
+class Counts:
+    def __init__(self):
+        self.of = dict.fromkeys(("under load", "opening", "ending"), 0)
+        self.steps = self.syncs = 0
+
+    def add(self, writers):
+        for writer in writers:
+            self.steps += len(writer.steps)
+            self.syncs += sum(s.step[0] == "sync" for s in writer.steps)
+
+    def __str__(self):
+        return "%s; %d steps, %d of them syncs" % (
+            ", ".join("%d %s" % (count, where) for where, count in self.of.items()), self.steps, self.syncs)
+
+
+class Volume:
+    """One container, from its making on. `trees`: what each writer's folder had when it was last looked at."""
+
+    def __init__(self, args, number, counts):
+        cipher, chunk, self.options = KINDS[number % len(KINDS)]
+        self.args, self.counts = args, counts
+        self.daemon = Daemon(args.volume, args.folder, args.passfile)
+        self.daemon.create("--cipher", cipher, "--chunk", chunk)
+        self.trees = {"w%d" % n: Tree() for n in range(WRITERS)}
+        self.daemon.mount(*self.options)
+        for name in self.trees:
+            os.mkdir(os.path.join(args.folder, name), 0o755)
+        self.daemon.run("sync", args.folder)
+
+    def notes_of(self, name):
+        return "%s.%s.notes" % (self.args.volume, name)
+
+    def load(self, rng, end):
+        """Writers, until `end` has killed the daemon below them."""
+        share = rng.choice([0, 0.005, 0.02, 0.1])
+        writers = [start_writer(os.path.join(self.args.folder, name), tree, rng.randrange(1 << 40), share,
+                                self.notes_of(name)) for name, tree in self.trees.items()]
+        time.sleep(delay(rng, LOAD_LONGEST_S))
+        end()
+        for pid in writers:
+            os.waitpid(pid, 0)
+
+    def one_kill(self, rng):
+        """What is wrong after it."""
+        if rng.random() < 0.8:
+            end, where = self.daemon.kill, "under load"
+        else:
+            end, where = lambda: self.daemon.kill_while_ending(delay(rng, ENDING_LONGEST_S)), "ending"
+        self.load(rng, end)
+        self.counts.of[where] += 1
+        self.daemon.detach()
+        while rng.random() < 0.3:
+            self.daemon.kill_while_opening(delay(rng, OPENING_LONGEST_S), *self.options)
+            self.counts.of["opening"] += 1
+        return self.look()
+
+    def look(self):
+        self.daemon.mount(*self.options)
+        writers = [Writer(name, tree, self.notes_of(name)) for name, tree in self.trees.items()]
+        self.counts.add(writers)
+        found = {name: read_tree(os.path.join(self.args.folder, name)) for name in self.trees}
+        wrong = judge(writers, found)
+        self.daemon.unmount()
+        self.daemon.verify()
+        self.trees = found
+        self.daemon.mount(*self.options)
+        return wrong
+
+    def remove(self):
+        self.daemon.unmount()
+        os.unlink(self.args.volume)
+
+
+def run(args):
+    counts, volume, number = Counts(), None, 0
+    while sum(counts.of.values()) < args.kills:
+        rng = random.Random("%d %d" % (args.seed, number))
+        if number % KILLS_A_VOLUME == 0:
+            if volume is not None:
+                volume.remove()
+            volume = Volume(args, number // KILLS_A_VOLUME, counts)
+        wrong = volume.one_kill(rng)
+        if wrong:
+            return counts, ["round %d:" % number] + wrong
+        number += 1
+    volume.remove()
+    return counts, []
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[2])
+    parser.add_argument("--kills", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=1)
+    for name in ("volume", "folder", "passfile"):
+        parser.add_argument(name)
+    args = parser.parse_args()
+    try:
+        counts, wrong = run(args)
+    except Exception:
+        counts, wrong = None, traceback.format_exc().splitlines()
+    name = "a killed daemon leaves one committed state, no older than the last sync"
+    print(("not ok - " if wrong else "ok - ") + name)
+    print("# seed %d: %s" % (args.seed, counts))
+    for line in wrong:
+        print("# " + line)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""A mount's daemon to be killed: starting it, finding it, ending it by force, and mounting again."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+PATIENCE_S = 60
+
+
+def wait_until(what, condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "%s did not come true in %d s" % (what, PATIENCE_S)
+        time.sleep(0.005)
+
+
+def is_mounted(folder):
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as table:
+        return any(line.split(" ", 2)[1] == folder for line in table)
+
+
+def has_ended(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+class Daemon:
+    """nacre mount VOLUME DIR, with a passphrase file."""
+
+    def __init__(self, volume, folder, passfile):
+        self.nacre = os.environ["NACRE"]
+        self.volume, self.folder, self.passfile = volume, folder, passfile
+        self.pid = None
+
+    def run(self, *args):
+        """Its standard output; it must succeed and complain about nothing."""
+        done = subprocess.run([self.nacre, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                              timeout=PATIENCE_S * 10)
+        assert done.returncode == 0 and not done.stderr, "nacre %s: exit code %d: %s%s" % (
+            args[0], done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def create(self, *options):
+        argv = [self.nacre, "create", "--passfile", self.passfile, "--kdf-memory", "32M", "--kdf-passes", "1"]
+        done = subprocess.run(argv + [*options, self.volume], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def mount(self, *options):
+        self.run("mount", "--passfile", self.passfile, *options, self.volume, self.folder)
+        status = json.loads(self.run("status", "--json", self.folder))
+        self.pid = status["mounts"][0]["pid"]
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        wait_until("the end of the daemon", lambda: has_ended(self.pid))
+
+    def kill_while_opening(self, delay_s, *options):
+        argv = [self.nacre, "mount", "--foreground", "--passfile", self.passfile, *options]
+        with subprocess.Popen(argv + [self.volume, self.folder], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+            time.sleep(delay_s)
+            process.kill()
+        self.detach()
+
+    def kill_while_ending(self, delay_s):
+        os.kill(self.pid, signal.SIGTERM)
+        time.sleep(delay_s)
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        wait_until("the end of the daemon", lambda: has_ended(self.pid))
+
+    def detach(self):
+        """Take a mount away whose daemon has died."""
+        while is_mounted(self.folder):
+            subprocess.run(["fusermount3", "-uz", self.folder], check=True)
+
+    def unmount(self):
+        self.run("umount", self.folder)
+
+    def verify(self):
+        self.run("verify", "--passfile", self.passfile, self.volume)
