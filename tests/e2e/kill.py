@@ -98,6 +98,7 @@ class Volume:
 
     def remove(self):
         self.daemon.unmount()
+        self.daemon.forget()
         os.unlink(self.args.volume)
 
 

@@ -7,6 +7,6 @@
 kills=8
 [ -z "${NACRE_TORTURE-}" ] || kills=${NACRE_KILLS:-1000}
 mkdir "$TEST_TMP/m"
-PYTHONPATH=$here python3 -B "$here/kill.py" --kills $kills --seed "${NACRE_SEED:-1}" "$TEST_TMP/v.nacre" \
+PYTHONPATH=$here python3 -B "$here/kill.py" --kills $kills --seed "${NACRE_SEED:-1}" "$TEST_TMP/kill.nacre" \
   "$TEST_TMP/m" "$TEST_TMP/pass" || failed=1
 finish

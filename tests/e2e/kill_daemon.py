@@ -30,12 +30,15 @@ def has_ended(pid):
 
 
 class Daemon:
-    """nacre mount VOLUME DIR, with a passphrase file."""
+    """nacre mount VOLUME DIR, with a passphrase file. With NACRE_KEEP in the environment, the container as it was after
+    the last kill is kept in that folder until `forget`, for whoever looks for the cause of a failure."""
 
     def __init__(self, volume, folder, passfile):
         self.nacre = os.environ["NACRE"]
         self.volume, self.folder, self.passfile = volume, folder, passfile
         self.pid = None
+        keep = os.environ.get("NACRE_KEEP")
+        self.kept = os.path.join(keep, os.path.basename(volume)) if keep else None
 
     def run(self, *args):
         """Its standard output; it must succeed and complain about nothing."""
@@ -79,6 +82,12 @@ class Daemon:
         """Take a mount away whose daemon has died."""
         while is_mounted(self.folder):
             subprocess.run(["fusermount3", "-uz", self.folder], check=True)
+        if self.kept:
+            subprocess.run(["cp", "--sparse=always", self.volume, self.kept], check=True)
+
+    def forget(self):
+        if self.kept and os.path.exists(self.kept):
+            os.unlink(self.kept)
 
     def unmount(self):
         self.run("umount", self.folder)

@@ -78,6 +78,22 @@ as_nobody() {
   fi
 }
 
+# need_nobody NAME: as root, see to it that as_nobody can mount, or end with the check skipped.
+need_nobody() {
+  [ "$(id -u)" -eq 0 ] || return 0
+  if ! as_nobody test -x "$NACRE" || ! as_nobody test -r "$here/mount_lib.sh"; then
+    skip "$1" "the program or the tests are where nobody may not go"
+    exit 0
+  fi
+  if ! as_nobody test -w /dev/fuse; then
+    # A device node of our own, seen by this suite alone.
+    [ -z "${NEED_NOBODY_APART-}" ] || exit 1
+    mknod -m 666 "$TEST_TMP/fuse" c 10 229
+    # shellcheck disable=SC2016
+    exec env NEED_NOBODY_APART=yes unshare -m sh -c 'mount --bind "$TEST_TMP/fuse" /dev/fuse && exec "$0"' "$0"
+  fi
+}
+
 make_volume() {
   make_path=$1
   shift
