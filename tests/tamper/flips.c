@@ -1,4 +1,5 @@
-/* Single bits flipped: every byte of what authenticates the rest, a sample of the data. */
+/* Single bits flipped, and what the whole volume makes of it: bytes of what authenticates the rest, a sample of the
+ * data. That every bit counts is shown below the API, in bits.c. */
 #include "support/report.h"
 #include "support/vault.h"
 #include "tamper/specimen.h"
@@ -202,15 +203,15 @@ static void test_blocks(struct flips *f, unsigned long sample) {
   test_sample(f, &f->specimen.data, sample, "data");
 }
 
-/* head|blocks [--deep [SEED]]: every byte also where it hardly matters, more of the data. */
+/* head|blocks [--deep] [SEED]: every byte instead of one in five, more of the data. */
 int main(int argc, char **argv) {
   static struct flips f;
   bool head = argc > 1 && strcmp(argv[1], "head") == 0;
-  bool deep = argc > 2 && strcmp(argv[2], "--deep") == 0;
-  uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
+  bool deep = specimen_is_deep(argc, argv);
+  uint64_t seed = specimen_seed(argc, argv);
   f.prng.state = seed;
-  f.step = REPORT_SLOWNESS == 1 ? 1 : REPORT_SLOWNESS * 2 + 1;
-  f.stale_step = deep ? 1 : 8;
+  f.step = deep ? 1 : REPORT_SLOWNESS * 4 + 1;
+  f.stale_step = deep ? 1 : 3;
   vault_setup();
   report_at("making the specimen, seed %llu", (unsigned long long)seed);
   specimen_make(&f.specimen, seed);

@@ -220,11 +220,11 @@ static void test_lengthened(struct moves *m) {
   finish(m, "lengthened");
 }
 
-/* --deep [SEED]: more cases. */
+/* [--deep] [SEED]: more cases. */
 int main(int argc, char **argv) {
   static struct moves m;
-  bool deep = argc > 1 && strcmp(argv[1], "--deep") == 0;
-  uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+  bool deep = specimen_is_deep(argc, argv);
+  uint64_t seed = specimen_seed(argc, argv);
   m.prng.state = seed;
   m.count = (deep ? 20000 : 800) / REPORT_SLOWNESS;
   vault_setup();

@@ -22,6 +22,18 @@ uint64_t specimen_slot(unsigned index) {
   return (index % 2) * (uint64_t)GROUP_1_OFFSET + HEADER_BYTES + (uint64_t)(index / 2) * (64u << 10);
 }
 
+bool specimen_is_deep(int argc, char **argv) {
+  bool asked = getenv("NACRE_TORTURE") != NULL;
+  for (int i = 1; i < argc; i++)
+    asked |= strcmp(argv[i], "--deep") == 0;
+  return asked;
+}
+
+uint64_t specimen_seed(int argc, char **argv) {
+  uint64_t seed = argc > 1 ? strtoull(argv[argc - 1], NULL, 10) : 0;
+  return seed == 0 ? 1 : seed;
+}
+
 /* ---- Making ---- */
 
 static struct vault vault_of(struct specimen *s, const nacre_credential *key) {

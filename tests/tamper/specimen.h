@@ -31,6 +31,10 @@ struct specimen {
   struct disk_trace data;
 };
 
+/* The arguments of these programs: [--deep] [SEED]. NACRE_TORTURE in the environment means --deep too. */
+bool specimen_is_deep(int argc, char **argv);
+uint64_t specimen_seed(int argc, char **argv); /* 1 where none is given */
+
 void specimen_make(struct specimen *s, uint64_t seed);
 void specimen_free(struct specimen *s);
 uint64_t specimen_slot(unsigned index);
