@@ -4,7 +4,8 @@
 All of it lives in the build folder: corpus/TARGET has the inputs that reach something new, smallest first, beside
 those that are committed; found/ what made a target crash, hang, leak or eat memory; tally the processor time that each
 run took, which adds up over runs. With --adopt, a small set of the kept inputs that reaches all that they reach
-together becomes the committed corpus.
+together becomes the committed corpus. Committed inputs that have a name instead of a checksum stay: they are what was
+found once, and seeds that somebody made.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import time
 # An input takes milliseconds; the limits leave room for a slow and busy machine.
 LIMITS = ["-timeout=60", "-rss_limit_mb=1024", "-malloc_limit_mb=256"]
 ADOPTED_MAX_BYTES = 4096
+CHECKSUM = re.compile(r"^[0-9a-f]{40}$")
 SANITIZERS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 
 
@@ -83,11 +85,11 @@ class Fuzzing:
         code, _ = self.run(target.argv + LIMITS + ["-artifact_prefix=%s/%s-" % (target.found, target.name)] + options +
                            [fresh, target.kept, target.committed], log_path)
         if code == 0 and os.listdir(fresh):
-            shutil.rmtree(into)
-            os.rename(fresh, into)
-            os.chmod(into, 0o755)
-        else:
-            shutil.rmtree(fresh)
+            for name in filter(CHECKSUM.match, os.listdir(into)):
+                os.unlink(os.path.join(into, name))
+            for name in os.listdir(fresh):
+                shutil.move(os.path.join(fresh, name), os.path.join(into, name))
+        shutil.rmtree(fresh)
         return code
 
     def fuzz(self, target, seconds):

@@ -4,24 +4,9 @@
 #include "fuzz/volume.h"
 
 #define RECORD_CHANGES_MAX 12u
-#define BYTE_CHANGES_MAX 12u
 #define INDEX_NONCE_OFFSET 24u /* in a checkpoint's index */
 #define INDEX_TAG_OFFSET 48u
 #define BRANCH_PTR_OFFSET(index) (FORMAT_NODE_HEADER_BYTES + (index)*NODE_BRANCH_ENTRY_BYTES + FORMAT_KEY_BYTES)
-
-/* Overwrite, or flip, some bytes of it. */
-static void change_bytes(struct feed *f, uint8_t *p, size_t len) {
-  unsigned changes = feed_u8(f) % BYTE_CHANGES_MAX;
-  for (unsigned i = 0; i < changes && len > 0; i++) {
-    uint8_t bytes[8];
-    size_t at = feed_u16(f) % len;
-    uint8_t form = feed_u8(f);
-    size_t run = 1 + form % sizeof bytes;
-    feed_copy(f, bytes, run);
-    for (size_t k = 0; k < run && at + k < len; k++)
-      p[at + k] = form & 0x80 ? (uint8_t)(p[at + k] ^ bytes[k]) : bytes[k];
-  }
-}
 
 /* ---- Records ---- */
 
@@ -109,7 +94,7 @@ static void change_record(struct engine *e, struct feed *f, struct picked *p) {
     put(e, p);
     break;
   default:
-    change_bytes(f, p->value, p->len);
+    harm_bytes(f, p->value, p->len);
     put(e, p);
     break;
   }
@@ -172,7 +157,7 @@ static void change_nodes(struct engine *e, struct feed *f, struct superblock *sb
       share_child(f, n);
     if (form & 2)
       memset(n->plain + 2, 0, FORMAT_NODE_BYTES - 2); /* none at all */
-    change_bytes(f, n->plain, FORMAT_NODE_BYTES);
+    harm_bytes(f, n->plain, FORMAT_NODE_BYTES);
     seal_block(e, FORMAT_KIND_NODE, (uint8_t)level, &n->ptr, n->plain);
     if (level == sb->root_level)
       break;
@@ -192,7 +177,7 @@ static void change_last_record(struct engine *e, struct feed *f, struct ptr *las
   if (last->unit == 0)
     return;
   uint8_t *plain = read_plain(e, FORMAT_KIND_LOG, last);
-  change_bytes(f, plain, last->len_bytes);
+  harm_bytes(f, plain, last->len_bytes);
   seal_block(e, FORMAT_KIND_LOG, 0, last, plain);
   free(plain);
 }
@@ -206,11 +191,11 @@ static void change_checkpoint(struct engine *e, struct feed *f, struct ptr *p) {
   memcpy(segment.nonce, index + INDEX_NONCE_OFFSET, sizeof segment.nonce);
   memcpy(segment.tag, index + INDEX_TAG_OFFSET, sizeof segment.tag);
   uint8_t *body = read_plain(e, FORMAT_KIND_CHECKPOINT_SEGMENT, &segment);
-  change_bytes(f, body, segment.len_bytes);
+  harm_bytes(f, body, segment.len_bytes);
   seal_block(e, FORMAT_KIND_CHECKPOINT_SEGMENT, 0, &segment, body);
   memcpy(index + INDEX_NONCE_OFFSET, segment.nonce, sizeof segment.nonce);
   memcpy(index + INDEX_TAG_OFFSET, segment.tag, sizeof segment.tag);
-  change_bytes(f, index, p->len_bytes);
+  harm_bytes(f, index, p->len_bytes);
   seal_block(e, FORMAT_KIND_CHECKPOINT_INDEX, 0, p, index);
   free(index);
   free(body);
@@ -226,12 +211,13 @@ static void agree_on_used(struct engine *e, struct superblock *sb) {
   alloc_end(&a);
 }
 
-static void write_superblock(struct engine *e, struct feed *f, const struct superblock *sb) {
+/* To the place of that generation. */
+static void write_superblock(struct engine *e, struct feed *f, const struct superblock *sb, uint64_t place) {
   uint8_t raw[FORMAT_SUPERBLOCK_BYTES], plain[SUPERBLOCK_PLAIN_BYTES];
-  uint64_t offset = superblock_offset(sb->generation);
+  uint64_t offset = superblock_offset(place);
   struct ptr p = {.unit = offset / FORMAT_UNIT_BYTES, .len_bytes = SUPERBLOCK_PLAIN_BYTES};
   superblock_encode(sb, plain);
-  change_bytes(f, plain, 512);
+  harm_bytes(f, plain, 512);
   FUZZ_CHECK(block_seal(&e->io, FORMAT_KIND_SUPERBLOCK, 0, &p, plain, raw + AEAD_NONCE_BYTES + AEAD_TAG_BYTES) ==
              NACRE_OK);
   memcpy(raw, p.nonce, sizeof p.nonce);
@@ -250,5 +236,16 @@ void harm_blocks(struct engine *e, struct feed *f) {
     change_checkpoint(e, f, &sb.log.checkpoint);
   if (form & 8)
     agree_on_used(e, &sb);
-  write_superblock(e, f, &sb);
+  write_superblock(e, f, &sb, sb.generation);
+}
+
+void harm_ring(struct engine *e, struct feed *f) {
+  for (unsigned n = feed_u8(f) % FORMAT_RING_SLOTS; n > 0; n--) {
+    struct superblock sb = e->durable;
+    uint8_t form = feed_u8(f);
+    sb.generation += form % 16u;
+    sb.generation -= 8;
+    sb.ring_from = form & 0x10 ? sb.generation : 1;
+    write_superblock(e, f, &sb, form & 0x20 ? feed_u8(f) : sb.generation);
+  }
 }

@@ -1,5 +1,6 @@
-/* A volume made by somebody who has the key and means harm: records, nodes, log or superblock hold what they must
- * not, and all of it authenticates. Opening, reading, writing, deleting and verifying end without a crash. */
+/* A volume made by somebody who has the key and means harm: records, nodes, log, superblocks or headers hold what
+ * they must not, and all of it authenticates. Opening, reading, writing, deleting and verifying end without a crash.
+ */
 #include "api/handle.h"
 #include "fuzz/drive.h"
 #include "fuzz/harm.h"
@@ -27,6 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     harm_records(vol->v->engine, &f);
   if (form & 2)
     harm_blocks(vol->v->engine, &f);
+  if (form & 16)
+    harm_ring(vol->v->engine, &f);
+  if (form & 32)
+    harm_headers(vol->v->engine, vol->v->master_key, &f);
   nacre_volume_abandon(vol);
   use(&f, (form & 4) != 0);
   if (form & 8)

@@ -29,8 +29,17 @@ void run_note(const struct run *r, const char *fmt, ...) {
   printf("\n");
 }
 
+static uint64_t script_take(struct run *r, size_t bytes) {
+  uint64_t n = 0;
+  for (size_t i = 0; i < bytes && r->script_left > 0; i++, r->script_left--)
+    n = n << 8 | *r->script++;
+  return n;
+}
+
 /* SplitMix64: the same steps from the same seed on every machine. */
 uint64_t run_random(struct run *r) {
+  if (r->script)
+    return script_take(r, 8);
   uint64_t z = (r->random += 0x9e3779b97f4a7c15ull);
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
@@ -38,7 +47,12 @@ uint64_t run_random(struct run *r) {
 }
 
 uint64_t run_below(struct run *r, uint64_t n) {
-  return n ? run_random(r) % n : 0;
+  if (n == 0)
+    return 0;
+  /* No more than is needed of a script, so that its bytes mean something each. */
+  if (r->script && n <= 65536)
+    return script_take(r, n <= 256 ? 1 : 2) % n;
+  return run_random(r) % n;
 }
 
 bool run_chance(struct run *r, unsigned percent) {
@@ -229,4 +243,47 @@ void run_watch(struct run *r) {
     return;
   r->own_commits++;
   run_sync(r);
+}
+
+/* ---- All of it ---- */
+
+struct run *run_new(const struct config *config, uint64_t seed) {
+  struct run *r = calloc(1, sizeof *r);
+  uint8_t key[32];
+  r->config = config;
+  r->seed = seed;
+  r->random = seed;
+  r->what = "create";
+  r->noise = malloc(RUN_NOISE_BYTES);
+  for (size_t i = 0; i < RUN_NOISE_BYTES; i += sizeof(uint64_t)) {
+    uint64_t word = run_random(r);
+    memcpy(r->noise + i, &word, sizeof word);
+  }
+  memcpy(key, r->noise, sizeof key);
+  ram_init(&r->ram, config->store_bytes ? config->store_bytes : config->size_bytes);
+  run_must(r, nacre_credential_raw_key(key, &r->cred));
+  ref_init(&r->ref, 0755);
+  run_create(r);
+  run_open(r);
+  ref_clone(&r->ref, &r->committed);
+  return r;
+}
+
+void run_finish(struct run *r) {
+  r->what = "end";
+  compare_all(r);
+  run_verify(r);
+  run_reopen(r);
+  compare_all(r);
+  run_verify(r);
+  run_must(r, nacre_volume_close(r->vol));
+}
+
+void run_free(struct run *r) {
+  nacre_credential_free(r->cred);
+  ref_free(&r->ref);
+  ref_free(&r->committed);
+  ram_free(&r->ram);
+  free(r->noise);
+  free(r);
 }

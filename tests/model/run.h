@@ -35,6 +35,8 @@ struct handle {
 struct run {
   const struct config *config;
   uint64_t seed, random;
+  const uint8_t *script; /* NULL, or what random numbers are taken from, zeroes when it ends */
+  size_t script_left;
   unsigned long step;
   const char *what; /* the step, for messages */
   bool verbose;
@@ -83,6 +85,15 @@ void run_crash(struct run *r);
 void run_verify(struct run *r);
 /* The volume commits by itself when much is dirty or space is short: then make `committed` certain again. */
 void run_watch(struct run *r);
+
+/* All of it: a new volume and an empty reference; the end, where both must agree once more; and what is freed then.
+ */
+struct run *run_new(const struct config *config, uint64_t seed);
+void run_finish(struct run *r);
+void run_free(struct run *r);
+
+/* choose.c: one step, and now and then something that is done to the volume as a whole. */
+void run_step(struct run *r);
 
 /* compare.c */
 void compare_all(struct run *r);
