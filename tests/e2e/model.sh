@@ -1,7 +1,7 @@
 #!/bin/sh
 # A mounted volume against the host's filesystem: the same random steps in both give the same.
 # model.sh [--seed N] [--ops N] [--history FILE]: one run of that seed and length in place of the usual ones; the file
-# gets all steps where the two differ.
+# gets all steps where the two differ. Ten times as long where NACRE_TORTURE is set; NACRE_SEED makes it another run.
 # timeout: 240
 . "$(dirname "$0")/mount_lib.sh"
 
@@ -38,8 +38,11 @@ done
 if [ -n "$seed" ]; then
   model chosen "$seed" "$ops" rw
 else
-  model usual 1 12000 rw
-  model small-chunks 2 8000 rw --chunk 4K
-  model writeback 3 4000 writeback
+  base=$((${NACRE_SEED:-0} * 10))
+  longer=1
+  [ -z "${NACRE_TORTURE-}" ] || longer=10
+  model usual $((base + 1)) $((12000 * longer)) rw
+  model small-chunks $((base + 2)) $((8000 * longer)) rw --chunk 4K
+  model writeback $((base + 3)) $((4000 * longer)) writeback
 fi
 finish

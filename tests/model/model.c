@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#define TORTURE_LONGER 10u
+
 static const struct config configs[] = {
     {.name = "chunks of 16 KiB",
      .chunk_bytes = 16384,
@@ -90,6 +92,16 @@ static void run_config(const struct config *config, uint64_t seed, unsigned step
   run_free(r);
 }
 
+/* NACRE_TORTURE and NACRE_SEED in the environment: longer runs, from other seeds. */
+static void run_configs(const char *only, uint64_t seed, unsigned steps, bool verbose) {
+  const char *env_seed = getenv("NACRE_SEED");
+  uint64_t base = env_seed ? strtoull(env_seed, NULL, 10) : 1;
+  unsigned longer = getenv("NACRE_TORTURE") ? TORTURE_LONGER : 1;
+  for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++)
+    if (!only || strstr(configs[i].name, only))
+      run_config(&configs[i], seed ? seed : base * 1000 + i, steps ? steps : configs[i].steps * longer, verbose);
+}
+
 int main(int argc, char **argv) {
   uint64_t seed = 0;
   unsigned steps = 0;
@@ -109,8 +121,6 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
-  for (size_t i = 0; i < sizeof configs / sizeof configs[0]; i++)
-    if (!only || strstr(configs[i].name, only))
-      run_config(&configs[i], seed ? seed : 1000 + i, steps ? steps : configs[i].steps, verbose);
+  run_configs(only, seed, steps, verbose);
   return 0;
 }
