@@ -1,0 +1,72 @@
+"""The numbers of docs/format.md."""
+
+UNIT = 4096
+VERSION = 0
+
+# 3. Layout
+GROUP_BYTES = 512 << 10
+GROUP_STARTS = (0, 16 << 20)
+GROUP_UNITS = GROUP_BYTES // UNIT
+RING_OFFSET = 256 << 10
+RING_STRIDE = 64 << 10
+RING_SLOTS = 8
+SMALLEST_UNITS = ((16 << 20) + GROUP_BYTES) // UNIT
+
+# 4. Header
+HEADER_BYTES = 256 << 10
+MAGIC = bytes.fromhex("6e616372650d0a1a")
+SLOTS = 32
+SLOT_BYTES = 4096
+SLOT_KINDS = {1: "passphrase", 2: "key-file", 3: "recovery-key", 4: "raw-key"}
+PASSPHRASE, KEY_FILE, RECOVERY_KEY, RAW_KEY = 1, 2, 3, 4
+CIPHERS = {1: "aes-256-gcm", 2: "xchacha20-poly1305", 3: "aegis-256"}
+EPOCHS = 8
+
+# 7. Sealed blocks
+NODE, DATA, LOG_RECORD, CHECKPOINT_INDEX, CHECKPOINT_SEGMENT, SUPERBLOCK = range(1, 7)
+LABEL_OF = {NODE: "node", DATA: "data", SUPERBLOCK: "superblock", LOG_RECORD: "log", CHECKPOINT_INDEX: "log",
+            CHECKPOINT_SEGMENT: "log"}
+
+# 8. Superblock
+SUPERBLOCK_BYTES = 4040
+CHUNK_SIZES = (4096, 16384, 65536)
+NODE_BYTES = 16384
+LEVELS = 12
+UNITS_MAX = 1 << 44
+INODES_MAX = 1 << 48
+# 9. The commits before it fill the ring, with an empty tree.
+FIRST_WITH_ROOT = 9
+
+# 11. The tree, 12. Records
+KEY_BYTES = 21
+VALUE_BYTES = 4032
+BRANCH_ENTRIES = 139
+TREE_FILESYSTEM = 1
+(INODE, FOLDER_BUCKET, ATTRIBUTE_BUCKET, ATTRIBUTE_PART, LINK_PART, EXTENT, TAIL, ORPHAN) = range(1, 9)
+ROOT_INODE = 1
+RECORD_MARK = 0x81
+HAS_TAIL, HAS_ATTRIBUTES, HAS_ACCESS_ACL, HAS_DEFAULT_ACL = 1, 2, 4, 8
+PART_BYTES = 3800
+
+# 13. File data
+EXTENT_CHUNKS = 120
+TAIL_BYTES = 3072
+FILE_BYTES = (1 << 62) - 1
+
+# 14. Folders
+BUCKET_ENTRIES = 16
+DIRENT_TYPES = {1: 0o010000, 2: 0o020000, 4: 0o040000, 6: 0o060000, 8: 0o100000, 10: 0o120000, 12: 0o140000}
+
+# 15. Attributes
+VALUE_IN_PARTS = 0x10
+ATTRIBUTE_BYTES = 65536
+ATTRIBUTE_SEED = b"nacre attribute\0"
+ACCESS_ACL, DEFAULT_ACL = b"system.posix_acl_access", b"system.posix_acl_default"
+
+# 17. Free space
+MAP_GROUP_UNITS = 32768
+SEGMENT_BYTES = 262144
+SET_UNITS = 64
+
+# 20. Limits
+LINKS_MAX = 1000000

@@ -1,0 +1,129 @@
+"""9. Opening a volume, and the check of everything in it."""
+
+from .constants import FIRST_WITH_ROOT, UNIT
+from .fields import Damaged, Refused, Report, need
+from .data import content_hash, stored_pieces
+from .folders import check_names, check_reached, walk_names
+from .header import read_copies, unlock
+from .objects import Collector
+from .space import Map, compare, fixed_runs, replay
+from .superblock import check_ring, read_ring
+from .tree import Walk
+
+
+class Commit:
+    """What one superblock leads to: objects, orphans, and the units that they take."""
+
+    def __init__(self, container, superblock, report):
+        self.container, self.superblock, self.report = container, superblock, report
+        self.walked = Map(superblock.units_end)
+        for unit, units, what in fixed_runs(superblock):
+            with report.guard("walk"):
+                self.walked.mark(unit, units, what)
+        collector = Collector(superblock)
+        walk = Walk(container, superblock, report, collector.visit, self._mark_node)
+        walk.run()
+        self.nodes, self.records = walk.nodes, collector.records
+        collector.finish(report)
+        self.objects, self.orphans = collector.objects, collector.orphans
+        self._mark_extents()
+
+    def _mark_node(self, pointer):
+        with self.report.guard("walk"):
+            self.walked.mark(pointer.unit, pointer.units, "a node")
+
+    def _mark_extents(self):
+        for number, found in self.objects.items():
+            for extent in found.extents:
+                with self.report.guard("inode %d" % number):
+                    self.walked.mark(extent.unit, extent.units, "an extent")
+
+    def check_structure(self):
+        """Everything but the file data. Gives the paths as (path, object)."""
+        if len(self.objects) != self.superblock.inodes:
+            self.report.problem("", "%d inodes, the superblock says %d" % (len(self.objects), self.superblock.inodes))
+        if not self.objects and self.superblock.generation < FIRST_WITH_ROOT:
+            paths = []
+        else:
+            check_names(self.objects, self.report)
+            paths = list(walk_names(self.objects, self.report))
+            check_reached(self.objects, {found.number for _, found in paths}, self.report)
+        with self.report.guard("free space"):
+            compare(replay(self.container, self.superblock), self.walked, self.report)
+        return paths
+
+    def check_data(self, found, known=None):
+        """Open every chunk of a file; the hash of its content. `known` are extents that were read already."""
+        if known is not None:
+            unread = [extent for extent in found.extents if (extent.unit, extent.nonce) not in known]
+            found_again, found.extents = found.extents, unread
+        try:
+            return content_hash(stored_pieces(self.container, found, lambda offset, error: self.report.problem(
+                "inode %d" % found.number, "at byte %d: %s" % (offset, error))))
+        finally:
+            if known is not None:
+                found.extents = found_again
+
+
+class Volume:
+    """An opened volume. Raises Refused or Damaged where it can't be opened at all."""
+
+    def __init__(self, container, credential, only_slot=None):
+        self.container, self.report = container, Report()
+        copies = read_copies(container, self.report)
+        self.header, self.sealed, self.slot = unlock(copies, credential, only_slot, self.report)
+        container.set_keys(self.header.cipher,
+                           {epoch: self.sealed.keys(epoch, self.header.cipher) for epoch in self.sealed.volume_keys})
+        self.ring = read_ring(container, container.keys, self.report)
+        need(self.ring, self.report.problems[0] if self.report.problems else "no superblock opens")
+        self.newest = max(self.ring.values(), key=lambda superblock: superblock.generation)
+        self._check_header_is_current()
+        need(self.newest.units_end * UNIT <= container.size, "the container is cut short")
+        check_ring(self.ring, self.newest, self.report)
+        self.commit = self.paths = None
+        self.hashes = {}
+
+    def _check_header_is_current(self):
+        if self.header.sequence < self.newest.header_sequence:
+            raise Refused("the header is older than the newest superblock demands")
+        if self.header.sequence == self.newest.header_sequence and self.header.mac != self.newest.header_mac:
+            raise Refused("the header is not the one that the newest superblock names")
+
+    def parent(self):
+        """The newest superblock's parent, where it is in the ring."""
+        for superblock in self.ring.values():
+            if superblock.generation < self.newest.generation and superblock.commit_id == self.newest.parent_id:
+                return superblock
+        return None
+
+    def check(self, data=True):
+        self.commit = Commit(self.container, self.newest, self.report)
+        self.paths = self.commit.check_structure()
+        if data:
+            for number, found in sorted(self.commit.objects.items()):
+                if found.inode.is_regular:
+                    self.hashes[number] = self.commit.check_data(found)
+        parent = self.parent()
+        if parent is None:
+            self.report.note("the newest commit's parent is not in the ring")
+        else:
+            self._check_parent(parent, data)
+
+    def _check_parent(self, superblock, data):
+        """17, the pending rule: the commit before the newest one is whole, too."""
+        before = len(self.report.problems)
+        commit = Commit(self.container, superblock, self.report)
+        commit.check_structure()
+        if data:
+            known = {(extent.unit, extent.nonce) for found in self.commit.objects.values() for extent in found.extents}
+            for _, found in sorted(commit.objects.items()):
+                if found.inode.is_regular:
+                    commit.check_data(found, known)
+        for at in range(before, len(self.report.problems)):
+            self.report.problems[at] = "the commit before: " + self.report.problems[at]
+
+    def read(self, found):
+        """(offset, bytes) of what a file stores; Damaged where a chunk is."""
+        def stop(offset, error):
+            raise Damaged("at byte %d: %s" % (offset, error))
+        return stored_pieces(self.container, found, stop)
