@@ -1,5 +1,6 @@
 #include "fuse/notify.h"
 #include "fuse/opened.h"
+#include "fuse/privileges.h"
 #include "fuse/reply.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ static const struct {
     {FUSE_SET_ATTR_CTIME, NACRE_SET_CTIME},
 };
 
-static unsigned wanted_set(const struct mount *m, int to_set, bool by_root) {
+static unsigned wanted_set(const struct mount *m, int to_set) {
   unsigned set = 0;
   for (size_t i = 0; i < sizeof set_names / sizeof set_names[0]; i++)
     if ((to_set & set_names[i].asked) != 0)
@@ -48,11 +49,22 @@ static unsigned wanted_set(const struct mount *m, int to_set, bool by_root) {
     set &= ~(unsigned)NACRE_SET_MTIME;
   if (m->options->owner_me)
     set &= ~(unsigned)(NACRE_SET_UID | NACRE_SET_GID);
-  bool owner_changes = (set & (NACRE_SET_UID | NACRE_SET_GID)) != 0 && (set & NACRE_SET_MODE) == 0;
-  bool written_by_user = (set & NACRE_SET_SIZE) != 0 && !by_root;
-  if (owner_changes || written_by_user)
-    set |= NACRE_SET_KILL_PRIV;
   return set;
+}
+
+/* Another owner or a new size takes privileges away: the first for everybody, the second for all but root. */
+static enum nacre_err add_kill(struct mount *m, fuse_req_t req, fuse_ino_t ino, unsigned *set) {
+  bool owner_changes = (*set & (NACRE_SET_UID | NACRE_SET_GID)) != 0 && (*set & NACRE_SET_MODE) == 0;
+  bool by_root = fuse_req_ctx(req)->uid == 0;
+  if (owner_changes && by_root)
+    *set |= NACRE_SET_KILL_PRIV;
+  if (by_root || (!owner_changes && (*set & NACRE_SET_SIZE) == 0))
+    return NACRE_OK;
+  struct nacre_attr now = {.struct_size = sizeof now};
+  enum nacre_err err = nacre_inode_getattr(m->vol, ino, &now);
+  if (err == NACRE_OK)
+    *set |= privileges_to_kill(m, req, &now);
+  return err;
 }
 
 void attributes_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi) {
@@ -68,9 +80,10 @@ void attributes_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_
       .mtime = timespec_to_time(st->st_mtim),
       .ctime = timespec_to_time(st->st_ctim),
   };
-  unsigned set = wanted_set(m, to_set, fuse_req_ctx(req)->uid == 0);
-  enum nacre_err err =
-      set == 0 ? nacre_inode_getattr(m->vol, ino, &attr) : nacre_inode_setattr(m->vol, ino, &attr, set);
+  unsigned set = wanted_set(m, to_set);
+  enum nacre_err err = add_kill(m, req, ino, &set);
+  if (err == NACRE_OK)
+    err = set == 0 ? nacre_inode_getattr(m->vol, ino, &attr) : nacre_inode_setattr(m->vol, ino, &attr, set);
   opened_attributes_changed(m->opened, ino);
   if (err == NACRE_OK)
     reply_attr(m, req, &attr);

@@ -2,15 +2,42 @@
 
 #include "fuse/notify.h"
 
+#include <stdlib.h>
 #include <sys/stat.h>
+
+/* More groups than a process can have. */
+#define GROUPS_MAX 65536
 
 static const char capability_name[] = "security.capability";
 
+bool privileges_has_group(const struct mount *m, fuse_req_t req, gid_t gid) {
+  if (m->options->owner_me || fuse_req_ctx(req)->gid == gid)
+    return true;
+  int count = fuse_req_getgroups(req, 0, NULL);
+  if (count <= 0 || count > GROUPS_MAX)
+    return false;
+  gid_t *groups = malloc((size_t)count * sizeof *groups);
+  if (groups == NULL)
+    return false;
+  int filled = fuse_req_getgroups(req, count, groups);
+  bool found = false;
+  for (int i = 0; i < filled && i < count && !found; i++)
+    found = groups[i] == gid;
+  free(groups);
+  return found;
+}
+
+/* A setgid bit on a file that its group may not run once asked for mandatory locks, so members keep it. */
+unsigned privileges_to_kill(const struct mount *m, fuse_req_t req, const struct nacre_attr *attr) {
+  bool keeps = (attr->mode & (S_ISGID | S_IXGRP)) != S_ISGID || privileges_has_group(m, req, attr->gid);
+  return NACRE_SET_KILL_PRIV | (keeps ? 0u : NACRE_SET_KILL_SETGID);
+}
+
 /* Root keeps the bits, as one who has CAP_FSETID does, and loses the capability as everyone does. */
-static enum nacre_err clear(struct mount *m, fuse_ino_t ino, bool by_root, bool has_capability,
+static enum nacre_err clear(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool has_capability,
                             struct nacre_attr *attr) {
-  if (!by_root)
-    return nacre_inode_setattr(m->vol, ino, attr, NACRE_SET_KILL_PRIV);
+  if (fuse_req_ctx(req)->uid != 0)
+    return nacre_inode_setattr(m->vol, ino, attr, privileges_to_kill(m, req, attr));
   if (!has_capability)
     return NACRE_OK;
   enum nacre_err err = nacre_inode_removexattr(m->vol, ino, capability_name);
@@ -33,7 +60,7 @@ enum nacre_err privileges_drop(struct mount *m, fuse_req_t req, struct opened_in
 
   atomic_store(&inode->plain, false);
   if (err == NACRE_OK)
-    err = clear(m, inode->ino, fuse_req_ctx(req)->uid == 0, has_capability, &attr);
+    err = clear(m, req, inode->ino, has_capability, &attr);
   notify_attributes(m, inode->ino);
   return err;
 }

@@ -1,15 +1,12 @@
 #include "fuse/notify.h"
 #include "fuse/opened.h"
+#include "fuse/privileges.h"
 #include "fuse/reply.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-
-/* More groups than a process can have. */
-#define GROUPS_MAX 65536
 
 static const char access_acl_name[] = "system.posix_acl_access";
 static const char default_acl_name[] = "system.posix_acl_default";
@@ -71,23 +68,6 @@ void xattrs_list(fuse_req_t req, fuse_ino_t ino, size_t size) {
     fuse_reply_buf(req, buf, len);
 }
 
-static bool caller_has_group(fuse_req_t req, gid_t gid) {
-  if (fuse_req_ctx(req)->gid == gid)
-    return true;
-  int count = fuse_req_getgroups(req, 0, NULL);
-  if (count <= 0 || count > GROUPS_MAX)
-    return false;
-  gid_t *groups = malloc((size_t)count * sizeof *groups);
-  if (groups == NULL)
-    return false;
-  int filled = fuse_req_getgroups(req, count, groups);
-  bool found = false;
-  for (int i = 0; i < filled && i < count && !found; i++)
-    found = groups[i] == gid;
-  free(groups);
-  return found;
-}
-
 /* An access ACL changes the mode, so the setgid bit goes by chmod's rule: only a member of the file's group keeps it.
  */
 static enum nacre_err drop_foreign_setgid(struct mount *m, fuse_req_t req, fuse_ino_t ino) {
@@ -95,7 +75,7 @@ static enum nacre_err drop_foreign_setgid(struct mount *m, fuse_req_t req, fuse_
   enum nacre_err err = nacre_inode_getattr(m->vol, ino, &attr);
   if (err != NACRE_OK || (attr.mode & S_ISGID) == 0 || fuse_req_ctx(req)->uid == 0)
     return err;
-  if (m->options->owner_me || caller_has_group(req, attr.gid))
+  if (privileges_has_group(m, req, attr.gid))
     return NACRE_OK;
   attr.mode &= ~(uint32_t)S_ISGID;
   return nacre_inode_setattr(m->vol, ino, &attr, NACRE_SET_MODE);

@@ -343,7 +343,10 @@ enum nacre_set {
   NACRE_SET_KILL_PRIV = 512,
   /* Leave the change time as it is, unless NACRE_SET_CTIME or a size is set too: for what is no change to POSIX, such
    * as the access time of a read. */
-  NACRE_SET_KEEP_CTIME = 1024
+  NACRE_SET_KEEP_CTIME = 1024,
+  /* Beside NACRE_SET_KILL_PRIV: setgid goes also where the group may not run the file. For a caller outside of that
+   * group. */
+  NACRE_SET_KILL_SETGID = 2048
 };
 
 struct nacre_statfs {

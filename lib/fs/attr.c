@@ -33,11 +33,12 @@ static enum nacre_err set_mode(struct fs *fs, struct txn *txn, struct inode *ino
   return NACRE_OK;
 }
 
-static enum nacre_err kill_privileges(struct fs *fs, struct txn *txn, struct inode *inode, bool *changed) {
+static enum nacre_err kill_privileges(struct fs *fs, struct txn *txn, struct inode *inode, unsigned set,
+                                      bool *changed) {
   if (S_ISDIR(inode->rec.mode))
     return NACRE_OK;
   uint32_t mode = inode->rec.mode & ~(uint32_t)S_ISUID;
-  if (mode & S_IXGRP)
+  if ((mode & S_IXGRP) || (set & NACRE_SET_KILL_SETGID))
     mode &= ~(uint32_t)S_ISGID;
   inode->rec.mode = mode;
   return xattr_store(fs, txn, inode, NAME_CAPABILITY, NULL, 0, changed);
@@ -65,7 +66,7 @@ static enum nacre_err set_locked(struct fs *fs, struct txn *txn, struct inode *i
   if (set & NACRE_SET_MODE)
     ERR_TRY(set_mode(fs, txn, inode, attr->mode, changed));
   if (set & NACRE_SET_KILL_PRIV)
-    ERR_TRY(kill_privileges(fs, txn, inode, changed));
+    ERR_TRY(kill_privileges(fs, txn, inode, set, changed));
   if (set & NACRE_SET_UID)
     inode->rec.uid = attr->uid;
   if (set & NACRE_SET_GID)
@@ -113,6 +114,8 @@ static enum nacre_err set_attr(struct fs *fs, struct inode *inode, const struct 
   set &= ~(unsigned)NACRE_SET_SIZE;
   if ((set & NACRE_SET_KILL_PRIV) && nothing_to_kill(inode))
     set &= ~(unsigned)NACRE_SET_KILL_PRIV;
+  if (!(set & NACRE_SET_KILL_PRIV))
+    set &= ~(unsigned)NACRE_SET_KILL_SETGID;
   if ((set & ~(unsigned)NACRE_SET_KEEP_CTIME) == 0)
     return NACRE_OK;
   struct txn txn;
@@ -132,7 +135,7 @@ enum nacre_err fs_setattr(struct fs *fs, uint64_t ino, struct nacre_attr *attr, 
   struct inode *inode;
   const unsigned known = NACRE_SET_MODE | NACRE_SET_UID | NACRE_SET_GID | NACRE_SET_SIZE | NACRE_SET_ATIME |
                          NACRE_SET_MTIME | NACRE_SET_ATIME_NOW | NACRE_SET_MTIME_NOW | NACRE_SET_CTIME |
-                         NACRE_SET_KILL_PRIV | NACRE_SET_KEEP_CTIME;
+                         NACRE_SET_KILL_PRIV | NACRE_SET_KEEP_CTIME | NACRE_SET_KILL_SETGID;
   if (set & ~known)
     return err_set(NACRE_ERR_ARGUMENT, "unknown attributes to set");
   ERR_TRY(check_times(attr, set));

@@ -57,6 +57,12 @@ static void test_setattr(void **state) {
   assert_int_equal(attr.mode, S_IFREG | 0755);
   size_t len;
   assert_int_equal(fs_getxattr(fs, f, "security.capability", NULL, 0, &len), NACRE_ERR_NO_ATTRIBUTE);
+  attr.mode = 06745;
+  ok(fs_setattr(fs, f, &attr, NACRE_SET_MODE));
+  ok(fs_setattr(fs, f, &attr, NACRE_SET_KILL_PRIV));
+  assert_int_equal(attr.mode, S_IFREG | 02745);
+  ok(fs_setattr(fs, f, &attr, NACRE_SET_KILL_PRIV | NACRE_SET_KILL_SETGID));
+  assert_int_equal(attr.mode, S_IFREG | 0745);
   attr.mtime.ns = 1000000000;
   assert_int_equal(fs_setattr(fs, f, &attr, NACRE_SET_MTIME), NACRE_ERR_ARGUMENT);
   assert_int_equal(fs_setattr(fs, 1, &attr, NACRE_SET_SIZE), NACRE_ERR_IS_DIRECTORY);
