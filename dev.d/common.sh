@@ -8,6 +8,7 @@ PACKAGES_TEST="g++ libcmocka-dev python3 acl attr git make rsync sqlite3 libcap2
 PACKAGES_ALL="postgresql"
 PACKAGES_LINT="clang clang-format clang-tidy cppcheck shellcheck mandoc"
 PACKAGES_FUZZ="clang llvm libclang-rt-dev"
+PACKAGES_COVERAGE="gcovr"
 PACKAGES_BENCH="fio"
 
 die() {
