@@ -3,7 +3,8 @@
  *
  * A write session shares its first 12 bytes, so its derived key, which libcrypto expands into round keys and a GHASH
  * table, is worth keeping: each key has a few contexts a direction, each bound to one session, lent to one thread at
- * a time. libcrypto keeps those tables in its own memory, which it wipes when they are freed, but doesn't lock. */
+ * a time. libcrypto keeps those tables in its own memory, which it wipes when they are freed, but doesn't lock or
+ * keep out of core dumps: so the key itself is given to it for no longer than a derivation takes. */
 #include "crypto/aead_backend.h"
 
 #if NACRE_WITH_LIBCRYPTO
@@ -35,8 +36,7 @@ struct xaes_context {
 
 struct xaes_key {
   pthread_mutex_t lock;
-  EVP_CIPHER *gcm;
-  EVP_CIPHER_CTX *ecb;            /* the key itself, for deriving; used under the lock */
+  EVP_CIPHER *gcm, *ecb;
   uint8_t mask[XAES_BLOCK_BYTES]; /* CMAC's subkey K1 */
   uint64_t uses;
   struct xaes_context contexts[2][XAES_CONTEXTS];
@@ -52,23 +52,29 @@ static void xaes_stop(void *state) {
     for (unsigned i = 0; i < XAES_CONTEXTS; i++)
       EVP_CIPHER_CTX_free(k->contexts[direction][i].ctx);
   }
-  EVP_CIPHER_CTX_free(k->ecb);
+  EVP_CIPHER_free(k->ecb);
   EVP_CIPHER_free(k->gcm);
   pthread_mutex_destroy(&k->lock);
   secmem_free(k);
 }
 
 /* AES-256 of whole blocks under the key itself. */
-static bool xaes_blocks(EVP_CIPHER_CTX *ecb, const uint8_t *in, int len, uint8_t *out) {
+static bool xaes_blocks(const struct xaes_key *k, const uint8_t key[AEAD_KEY_BYTES], const uint8_t *in, int len,
+                        uint8_t *out) {
   int done = 0;
-  return EVP_EncryptUpdate(ecb, out, &done, in, len) == 1 && done == len;
+  EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+  bool ok = ctx != NULL && EVP_EncryptInit_ex(ctx, k->ecb, NULL, key, NULL) == 1 &&
+            EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 && EVP_EncryptUpdate(ctx, out, &done, in, len) == 1 &&
+            done == len;
+  EVP_CIPHER_CTX_free(ctx);
+  return ok;
 }
 
 /* CMAC's K1: AES of zeroes, doubled in GF(2^128). */
-static bool xaes_make_mask(struct xaes_key *k) {
+static bool xaes_make_mask(struct xaes_key *k, const uint8_t key[AEAD_KEY_BYTES]) {
   static const uint8_t zeroes[XAES_BLOCK_BYTES];
   uint8_t l[XAES_BLOCK_BYTES];
-  if (!xaes_blocks(k->ecb, zeroes, XAES_BLOCK_BYTES, l))
+  if (!xaes_blocks(k, key, zeroes, XAES_BLOCK_BYTES, l))
     return false;
   uint8_t carry = 0;
   for (unsigned i = XAES_BLOCK_BYTES; i-- > 0;) {
@@ -86,13 +92,8 @@ static enum nacre_err xaes_start(const uint8_t key[AEAD_KEY_BYTES], void **state
     return err_set(NACRE_ERR_NO_MEMORY, "no memory for a key");
   pthread_mutex_init(&k->lock, NULL);
   k->gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
-  k->ecb = EVP_CIPHER_CTX_new();
-  EVP_CIPHER *ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
-  bool ok = k->gcm != NULL && k->ecb != NULL && ecb != NULL &&
-            EVP_EncryptInit_ex(k->ecb, ecb, NULL, key, NULL) == 1 && EVP_CIPHER_CTX_set_padding(k->ecb, 0) == 1 &&
-            xaes_make_mask(k);
-  EVP_CIPHER_free(ecb);
-  if (!ok) {
+  k->ecb = EVP_CIPHER_fetch(NULL, "AES-256-ECB", NULL);
+  if (k->gcm == NULL || k->ecb == NULL || !xaes_make_mask(k, key)) {
     xaes_stop(k);
     return err_set(NACRE_ERR_UNSUPPORTED, "libcrypto on this machine gives no AES-256-GCM");
   }
@@ -100,9 +101,9 @@ static enum nacre_err xaes_start(const uint8_t key[AEAD_KEY_BYTES], void **state
   return NACRE_OK;
 }
 
-/* Under the lock. A NIST SP 800-108 counter KDF with CMAC whose input is one block, so one AES a half. */
-static bool xaes_derive(const struct xaes_key *k, const uint8_t prefix[XAES_PREFIX_BYTES],
-                        uint8_t derived[AEAD_KEY_BYTES]) {
+/* A NIST SP 800-108 counter KDF with CMAC whose input is one block, so one AES a half. */
+static bool xaes_derive(const struct xaes_key *k, const uint8_t key[AEAD_KEY_BYTES],
+                        const uint8_t prefix[XAES_PREFIX_BYTES], uint8_t derived[AEAD_KEY_BYTES]) {
   uint8_t blocks[2 * XAES_BLOCK_BYTES];
   for (unsigned half = 0; half < 2; half++) {
     uint8_t *block = blocks + half * XAES_BLOCK_BYTES;
@@ -114,7 +115,7 @@ static bool xaes_derive(const struct xaes_key *k, const uint8_t prefix[XAES_PREF
     for (unsigned i = 0; i < XAES_BLOCK_BYTES; i++)
       block[i] ^= k->mask[i];
   }
-  bool ok = xaes_blocks(k->ecb, blocks, sizeof blocks, derived);
+  bool ok = xaes_blocks(k, key, blocks, sizeof blocks, derived);
   secmem_wipe(blocks, sizeof blocks);
   return ok;
 }
@@ -146,7 +147,8 @@ static bool xaes_bind(const struct xaes_key *k, struct xaes_context *c, enum xae
 }
 
 /* A context bound to the nonce's session; `spare` serves when all others are out. NULL on failure. */
-static struct xaes_context *xaes_borrow(struct xaes_key *k, enum xaes_direction direction, const uint8_t *prefix,
+static struct xaes_context *xaes_borrow(struct xaes_key *k, const uint8_t key[AEAD_KEY_BYTES],
+                                        enum xaes_direction direction, const uint8_t *prefix,
                                         struct xaes_context *spare) {
   uint8_t derived[AEAD_KEY_BYTES];
   pthread_mutex_lock(&k->lock);
@@ -160,10 +162,9 @@ static struct xaes_context *xaes_borrow(struct xaes_key *k, enum xaes_direction 
     return c;
   }
   c->bound = false;
-  bool ok = xaes_derive(k, prefix, derived);
   pthread_mutex_unlock(&k->lock);
 
-  if (ok)
+  if (xaes_derive(k, key, prefix, derived))
     (void)xaes_bind(k, c, direction, prefix, derived);
   secmem_wipe(derived, sizeof derived);
   return c;
@@ -199,12 +200,11 @@ static bool xaes_finish_seal(EVP_CIPHER_CTX *ctx, uint8_t *tag) {
 
 static enum nacre_err xaes_seal(void *state, const uint8_t *key, const struct aead_message *m, uint8_t *out,
                                 uint8_t *tag) {
-  (void)key;
   struct xaes_key *k = state;
   struct xaes_context spare = {0};
   /* An app's own queue of libcrypto errors stays as it was. */
   ERR_set_mark();
-  struct xaes_context *c = xaes_borrow(k, XAES_SEAL, m->nonce, &spare);
+  struct xaes_context *c = xaes_borrow(k, key, XAES_SEAL, m->nonce, &spare);
   bool ok = c->bound && xaes_update(c->ctx, XAES_SEAL, m, out) && xaes_finish_seal(c->ctx, tag);
   if (!ok)
     c->bound = false;
@@ -215,14 +215,13 @@ static enum nacre_err xaes_seal(void *state, const uint8_t *key, const struct ae
 
 static enum nacre_err xaes_open(void *state, const uint8_t *key, const struct aead_message *m, uint8_t *out,
                                 const uint8_t *tag) {
-  (void)key;
   struct xaes_key *k = state;
   struct xaes_context spare = {0};
   uint8_t expected[XAES_GCM_TAG_BYTES], none[XAES_BLOCK_BYTES];
   int done = 0;
   memcpy(expected, tag, sizeof expected); /* EVP takes it without const */
   ERR_set_mark();
-  struct xaes_context *c = xaes_borrow(k, XAES_OPEN, m->nonce, &spare);
+  struct xaes_context *c = xaes_borrow(k, key, XAES_OPEN, m->nonce, &spare);
   bool ready = c->bound && xaes_update(c->ctx, XAES_OPEN, m, out) &&
                EVP_CIPHER_CTX_ctrl(c->ctx, EVP_CTRL_AEAD_SET_TAG, XAES_GCM_TAG_BYTES, expected) == 1;
   bool good = ready && EVP_CipherFinal_ex(c->ctx, none, &done) == 1;
