@@ -17,6 +17,9 @@
 #define MESSAGE_BYTES 256
 /* How long a process that can't be asked may take for its last commit before this gives up waiting. */
 #define LAST_COMMIT_WAIT_S 60
+/* Whoever looks at all mounts, as df does, keeps each busy for a moment. */
+#define PASSING_WAIT_S 3
+#define POLLS_A_SECOND 20
 
 struct umount_options {
   bool all, lazy;
@@ -28,8 +31,22 @@ static const struct option_spec umount_specs[] = {
      "also where it is busy: what is open there fails from then on"},
     {0}};
 
-static int report_busy(const char *name, const char *dir) {
-  char *who = busy_processes(dir);
+static void pause_a_moment(void) {
+  const struct timespec pause = {0, 1000000000 / POLLS_A_SECOND};
+  (void)nanosleep(&pause, NULL);
+}
+
+/* Whether to try again what has failed for the `*tries`th time since the mount is busy: nobody is to be seen who uses
+ * it. Else *who has the users' names, or NULL. */
+static bool may_pass(const char *dir, int *tries, char **who) {
+  *who = busy_processes(dir);
+  if (*who != NULL || ++*tries > PASSING_WAIT_S * POLLS_A_SECOND)
+    return false;
+  pause_a_moment();
+  return true;
+}
+
+static int report_busy(const char *name, char *who) {
   int code;
   if (who != NULL)
     code = report_error(EXIT_IN_USE, name, "in use by %s; end that, or give --lazy", who);
@@ -44,9 +61,14 @@ static int report_busy(const char *name, const char *dir) {
 /* Through its process, which says when all is on disk and the container free. */
 static int umount_running(const char *name, const struct control_mount *mount, bool lazy) {
   char message[MESSAGE_BYTES] = "";
-  const enum nacre_err err = control_call(mount, lazy ? "umount lazy" : "umount", message, sizeof message);
+  char *who = NULL;
+  int tries = 0;
+  enum nacre_err err;
+  do
+    err = control_call(mount, lazy ? "umount lazy" : "umount", message, sizeof message);
+  while (err == NACRE_ERR_IN_USE && may_pass(mount->dir, &tries, &who));
   if (err == NACRE_ERR_IN_USE)
-    return report_busy(name, mount->dir);
+    return report_busy(name, who);
   /* Not found: it has ended meanwhile; what it left behind is taken away by the caller. */
   if (err == NACRE_OK || err == NACRE_ERR_NOT_FOUND)
     return EXIT_DONE;
@@ -55,13 +77,12 @@ static int umount_running(const char *name, const struct control_mount *mount, b
 
 /* A process that doesn't answer commits after the kernel has taken the mount away: wait until it lets go. */
 static int wait_free(const char *name, const char *container) {
-  const struct timespec pause = {0, 50000000};
-  for (int tries = 0; tries < LAST_COMMIT_WAIT_S * 20; tries++) {
+  for (int tries = 0; tries < LAST_COMMIT_WAIT_S * POLLS_A_SECOND; tries++) {
     const struct nacre_target target = volume_target(container);
     struct nacre_public_info info = {.struct_size = sizeof info};
     if (nacre_probe(&target, &info) != NACRE_OK || !info.in_use)
       return EXIT_DONE;
-    (void)nanosleep(&pause, NULL);
+    pause_a_moment();
   }
   return report_error(EXIT_IN_USE, name, "unmounted, but its process still holds %s; wait before you take it away",
                       container);
@@ -72,9 +93,13 @@ static int umount_by_kernel(const char *name, const struct mountpoint *at, bool 
   if (geteuid() != 0 && geteuid() != at->uid)
     return report_error(EXIT_NOT_PERMITTED, name, "another user mounted it; ask them, or root");
   const bool dead = mountpoint_is_dead(at->dir);
-  const int error = mountpoint_detach(at->dir, lazy || dead);
+  char *who = NULL;
+  int tries = 0, error;
+  do
+    error = mountpoint_detach(at->dir, lazy || dead);
+  while (error == EBUSY && may_pass(at->dir, &tries, &who));
   if (error == EBUSY)
-    return report_busy(name, at->dir);
+    return report_busy(name, who);
   if (error != 0)
     return report_errno(name, "cannot unmount", error);
   if (dead)

@@ -101,6 +101,23 @@ unmount_busy() {
 }
 check "a busy mount is refused and goes on" unmount_busy
 
+# What df and others hold for a moment, and no /proc shows: an open folder on its way through a socket.
+unmount_passing() {
+  again
+  python3 -c '
+import os, socket, subprocess, sys, time
+ends = socket.socketpair()
+folder = os.open(sys.argv[2], os.O_PATH)
+socket.send_fds(ends[0], [b"x"], [folder])
+os.close(folder)
+with subprocess.Popen([sys.argv[1], "umount", sys.argv[2]]) as unmount:
+    time.sleep(0.5)
+    os.close(socket.recv_fds(ends[1], 1, 1)[1][0])
+    sys.exit(unmount.wait())' "$NACRE" "$dir"
+  not mounted "$dir"
+}
+check "who is in a mount for a moment doesn't keep it from being unmounted" unmount_passing
+
 killed() {
   again
   daemon=$(daemon_of "$dir")
