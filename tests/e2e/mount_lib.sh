@@ -54,9 +54,9 @@ refused() {
 
 mounted() { grep -qF " $1 fuse.nacre " /proc/self/mounts; }
 
-# wait_for COMMAND...: until it succeeds, ten seconds at most.
+# wait_for COMMAND...: until it succeeds, a minute at most: the machine may be busy.
 wait_for() {
-  wait_left=200
+  wait_left=1200
   until "$@"; do
     wait_left=$((wait_left - 1))
     [ $wait_left -gt 0 ] || return 1

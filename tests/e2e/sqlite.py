@@ -31,7 +31,8 @@ create index entry_size on entry (length(body));
 def connect(path, journal):
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
     db.execute("pragma journal_mode = " + journal)
-    db.execute("pragma synchronous = full")
+    # Full alone does not sync the folder from which a journal was deleted, which is the commit in that mode.
+    db.execute("pragma synchronous = extra")
     return db
 
 
