@@ -17,18 +17,19 @@ static struct mark *new_mark(struct session *s, const char *step, bool durable) 
   return mark;
 }
 
-static void add_mark(struct session *s, struct workload *w, const char *step, bool durable) {
-  report_must(shadow_look(&w->shadow, w->vol), "looking at the attributes");
-  shadow_dump(&w->shadow, &new_mark(s, step, durable)->dump);
+void session_mark(struct session *s, struct shadow *shadow, nacre_volume *vol, const char *step, bool durable) {
+  if (vol != NULL)
+    report_must(shadow_look(shadow, vol), "looking at the attributes");
+  shadow_dump(shadow, &new_mark(s, step, durable)->dump);
 }
 
 /* The first mark stands for the freshly made volume and all that is left of it until something else is durable. */
 static void run_steps(struct session *s, const struct session_plan *plan, struct workload *w) {
-  add_mark(s, w, "open", true);
+  session_mark(s, &w->shadow, w->vol, "open", true);
   for (unsigned i = 0; i < plan->steps; i++) {
     bool sync = prng_chance(&w->prng, plan->sync_percent);
     report_must(sync ? workload_sync(w) : workload_step(w), w->step);
-    add_mark(s, w, w->step, sync);
+    session_mark(s, &w->shadow, w->vol, w->step, sync);
   }
   workload_close_handles(w);
 }
@@ -43,7 +44,7 @@ static void check_live(struct session *s, struct workload *w) {
   dump_free(&live);
 }
 
-static void session_init(struct session *s, uint64_t limit_bytes, const nacre_credential *cred) {
+void session_init(struct session *s, uint64_t limit_bytes, const nacre_credential *cred) {
   memset(s, 0, sizeof *s);
   s->cred = cred;
   disk_init(&s->base, limit_bytes);
@@ -77,7 +78,7 @@ void session_run(struct session *s, const struct session_plan *plan, const nacre
   run_steps(s, plan, &w);
   check_live(s, &w);
   report_must(nacre_volume_close(vol), "closing it");
-  shadow_dump(&w.shadow, &new_mark(s, "close", true)->dump);
+  session_mark(s, &w.shadow, NULL, "close", true);
   workload_free(&w);
 }
 
@@ -98,9 +99,15 @@ void session_resume(struct session *s, struct disk *disk, const nacre_credential
   report_must(nacre_volume_close(vol), "closing after the cut");
 }
 
-void session_free(struct session *s) {
+void session_clear(struct session *s) {
   for (size_t i = 0; i < s->mark_count; i++)
     dump_free(&s->marks[i].dump);
+  s->mark_count = 0;
+  recorder_clear(&s->recorder);
+}
+
+void session_free(struct session *s) {
+  session_clear(s);
   free(s->marks);
   recorder_free(&s->recorder);
   disk_free(&s->base);
@@ -109,18 +116,17 @@ void session_free(struct session *s) {
 
 /* ---- Checking ---- */
 
-/* The state must be that of the last durable mark or of a later one, up to the step that was running at the cut. */
-static void match(const struct session *s, const struct dump *found, size_t events) {
-  const struct dump_tolerance exact = {0};
+void session_match(const struct session *s, const struct dump *found, size_t sure, size_t begun, bool lied) {
+  const struct dump_tolerance tolerance = {.failures = lied};
   char message[DUMP_MESSAGE_BYTES], first[DUMP_MESSAGE_BYTES] = "";
   size_t low = 0, high;
-  for (size_t i = 0; i < s->mark_count && s->marks[i].events <= events; i++)
+  for (size_t i = 0; i < s->mark_count && s->marks[i].events <= sure; i++)
     if (s->marks[i].durable)
       low = i;
-  for (high = low; high + 1 < s->mark_count && s->marks[high].events < events;)
+  for (high = low; high + 1 < s->mark_count && s->marks[high].events < begun;)
     high++;
   for (size_t i = low; i <= high; i++) {
-    if (dump_equal(&s->marks[i].dump, found, &exact, message))
+    if (dump_equal(&s->marks[i].dump, found, &tolerance, message))
       return;
     if (i == low)
       memcpy(first, message, sizeof first);
@@ -129,21 +135,30 @@ static void match(const struct session *s, const struct dump *found, size_t even
               s->marks[low].step, high, s->marks[high].step, first, message);
 }
 
-void session_check(const struct session *s, struct disk *disk, size_t events) {
-  const struct vault vault = {.ops = &disk_ops, .ctx = disk, .cred = s->cred};
+void session_look(const nacre_credential *cred, const struct nacre_store_ops *ops, void *ctx, bool lied,
+                  struct dump *found) {
+  const struct vault vault = {.ops = ops, .ctx = ctx, .cred = cred};
   nacre_volume *vol;
-  struct dump found;
   char message[DUMP_MESSAGE_BYTES];
   report_must(vault_open(&vault, false, &vol), "opening after the cut");
   struct nacre_volume_info info = vault_info(vol);
-  if (info.fell_back || info.read_only)
+  if ((info.fell_back && !lied) || info.read_only)
     report_fail("the volume opened %s", info.fell_back ? "at an older commit than the newest" : "read-only");
-  report_must(dump_volume(vol, &found), "reading after the cut");
-  match(s, &found, events);
-  dump_free(&found);
-  if (vault_verify(vol, message, sizeof message) != NACRE_OK)
+  bool whole = !lied || info.fell_back;
+  enum nacre_err err = dump_volume(vol, found);
+  if (whole || err != NACRE_ERR_DAMAGED)
+    report_must(err, "reading after the cut");
+  err = vault_verify(vol, message, sizeof message);
+  if (err != NACRE_OK && (whole || err != NACRE_ERR_DAMAGED))
     report_fail("verify after the cut: %s", message);
   nacre_volume_abandon(vol);
+}
+
+void session_check(const struct session *s, struct disk *disk, size_t events) {
+  struct dump found;
+  session_look(s->cred, &disk_ops, disk, false, &found);
+  session_match(s, &found, events, events, false);
+  dump_free(&found);
 }
 
 void session_cut_all(const struct session *s, unsigned every, uint64_t seed, session_look_fn look, void *arg,

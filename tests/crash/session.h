@@ -36,6 +36,12 @@ struct session_plan {
   unsigned cut_every; /* look at one of so many cuts */
 };
 
+/* Two empty disks and no marks. */
+void session_init(struct session *s, uint64_t limit_bytes, const nacre_credential *cred);
+/* The state now: what the shadow says, with times and numbers as the volume tells them (NULL: as they were). */
+void session_mark(struct session *s, struct shadow *shadow, nacre_volume *vol, const char *step, bool durable);
+/* Forget marks and events; the disks stay. */
+void session_clear(struct session *s);
 /* Make a volume, open it on a recorder, run the plan, close it. */
 void session_run(struct session *s, const struct session_plan *plan, const nacre_credential *cred);
 /* The power was cut, `disk` is what is left: open it on a recorder, make one change, close it. */
@@ -45,6 +51,14 @@ void session_free(struct session *s);
 /* The power was cut after `events` events and has left `disk`: open, compare, verify. Ends the program if anything is
  * wrong. */
 void session_check(const struct session *s, struct disk *disk, size_t events);
+
+/* What a cut has left: open it, verify it, read all of it. Ends the program if anything is wrong. lied: storage has
+ * lost what it had said was synced, so the volume may have fallen back, or miss what it can't read. */
+void session_look(const nacre_credential *cred, const struct nacre_store_ops *ops, void *ctx, bool lied,
+                  struct dump *found);
+/* Whether that is the state of the last durable mark of the first `sure` events or of a later one, up to the step
+ * that was running when `begun` had happened. Ends the program if not. */
+void session_match(const struct session *s, const struct dump *found, size_t sure, size_t begun, bool lied);
 
 /* Cut the power after every event of the session, in each way, and call look on one of `every` of them: with the disk
  * as the cut has left it. */

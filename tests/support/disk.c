@@ -42,14 +42,22 @@ void disk_mark(struct disk *d) {
   d->marked = true;
 }
 
-void disk_rewind(struct disk *d) {
-  while (d->undo_count > 0) {
+void disk_rewind_to(struct disk *d, size_t level) {
+  while (d->undo_count > level) {
     struct disk_undo *u = &d->undo[--d->undo_count];
     memcpy(d->bytes + u->offset, u->old, u->len);
     d->size_bytes = u->size_bytes;
     free(u->old);
   }
+}
+
+void disk_rewind(struct disk *d) {
+  disk_rewind_to(d, 0);
   d->marked = false;
+}
+
+size_t disk_level(const struct disk *d) {
+  return d->undo_count;
 }
 
 void disk_watch_reads(struct disk *d, struct disk_trace *trace) {

@@ -38,6 +38,9 @@ void disk_copy(const struct disk *from, struct disk *to);
 /* From here on every change is remembered; disk_rewind takes them back and forgets the mark. */
 void disk_mark(struct disk *d);
 void disk_rewind(struct disk *d);
+/* How many changes are remembered; and back to that many, with the mark left. */
+size_t disk_level(const struct disk *d);
+void disk_rewind_to(struct disk *d, size_t level);
 /* Keep what is read from now on in `trace`; NULL: no longer. The caller frees the spans. */
 void disk_watch_reads(struct disk *d, struct disk_trace *trace);
 

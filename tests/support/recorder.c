@@ -15,9 +15,14 @@ void recorder_init(struct recorder *r, struct disk *disk) {
   pthread_mutex_init(&r->lock, NULL);
 }
 
-void recorder_free(struct recorder *r) {
+void recorder_clear(struct recorder *r) {
   for (size_t i = 0; i < r->count; i++)
     free(r->events[i].bytes);
+  r->count = 0;
+}
+
+void recorder_free(struct recorder *r) {
+  recorder_clear(r);
   free(r->events);
   pthread_mutex_destroy(&r->lock);
 }
@@ -104,9 +109,13 @@ static void put(struct disk *d, const uint8_t *bytes, size_t len, uint64_t offse
   (void)disk_write(d, bytes, len, offset);
 }
 
-static void happen(struct disk *d, const struct event *e) {
+void event_happen_part(struct disk *d, const struct event *e, size_t from, size_t to) {
+  put(d, e->bytes + from, to - from, e->offset + from);
+}
+
+void event_happen(struct disk *d, const struct event *e) {
   if (e->kind == EVENT_WRITE)
-    put(d, e->bytes, e->len, e->offset);
+    event_happen_part(d, e, 0, e->len);
   else if (e->kind == EVENT_RESIZE)
     (void)disk_resize(d, e->offset);
 }
@@ -121,7 +130,7 @@ bool player_step(struct player *p) {
   if (p->events[p->at++].kind != EVENT_SYNC)
     return true;
   for (; p->synced < p->at; p->synced++)
-    happen(p->disk, &p->events[p->synced]);
+    event_happen(p->disk, &p->events[p->synced]);
   return true;
 }
 
@@ -147,12 +156,12 @@ bool player_tells(const struct player *p, enum cut cut) {
 
 static void cut_keep(const struct player *p) {
   for (size_t i = p->synced; i < p->at; i++)
-    happen(p->disk, &p->events[i]);
+    event_happen(p->disk, &p->events[i]);
 }
 
 static void cut_tear(const struct player *p, struct prng *prng) {
   for (size_t i = p->synced; i + 1 < p->at; i++)
-    happen(p->disk, &p->events[i]);
+    event_happen(p->disk, &p->events[i]);
   const struct event *e = &p->events[p->at - 1];
   put(p->disk, e->bytes, (size_t)prng_below(prng, e->len / SECTOR_BYTES) * SECTOR_BYTES, e->offset);
 }
@@ -167,7 +176,7 @@ static void cut_subset(const struct player *p, struct prng *prng) {
   }
   for (size_t i = 0; i < count; i++)
     if (prng_chance(prng, 50))
-      happen(p->disk, order[i]);
+      event_happen(p->disk, order[i]);
   free(order);
 }
 
@@ -190,7 +199,7 @@ static void cut_sectors(const struct player *p, struct prng *prng) {
     if (e->kind == EVENT_WRITE)
       scatter(p->disk, e, i + 1 == p->at, prng);
     else if (prng_chance(prng, 50))
-      happen(p->disk, e);
+      event_happen(p->disk, e);
   }
 }
 

@@ -25,7 +25,13 @@ struct recorder {
 void recorder_init(struct recorder *r, struct disk *disk);
 void recorder_free(struct recorder *r);
 size_t recorder_count(struct recorder *r);
+/* Forget what was recorded. */
+void recorder_clear(struct recorder *r);
 extern const struct nacre_store_ops recorder_ops; /* ctx is the recorder */
+
+/* Do it to a disk: all of it, or of a write the bytes from..to. A write past the end makes the disk longer. */
+void event_happen(struct disk *d, const struct event *e);
+void event_happen_part(struct disk *d, const struct event *e, size_t from, size_t to);
 
 /* What becomes of the writes and resizes that no sync has followed. */
 enum cut {

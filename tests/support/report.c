@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static char where[512];
+static char within[256], where[512];
 
 void report_ok(const char *fmt, ...) {
   va_list args;
@@ -23,7 +23,7 @@ void report_ok(const char *fmt, ...) {
 void report_fail(const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
-  printf("not ok - %s: ", where);
+  printf("not ok - %s%s%s: ", within, within[0] ? ": " : "", where);
   vprintf(fmt, args);
   printf("\n");
   fflush(stdout);
@@ -35,6 +35,13 @@ void report_at(const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
   vsnprintf(where, sizeof where, fmt, args);
+  va_end(args);
+}
+
+void report_within(const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(within, sizeof within, fmt, args);
   va_end(args);
 }
 

@@ -24,6 +24,8 @@ void report_ok(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void report_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 /* Where the test stands, for the line of a failure. Kept until the next call. */
 void report_at(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What that is a part of: goes before it. */
+void report_within(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A call that must succeed. */
 void report_must(enum nacre_err err, const char *what);
 double report_seconds(void);
