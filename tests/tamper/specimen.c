@@ -102,15 +102,41 @@ static void keep_state(struct specimen *s, struct workload *w, size_t i) {
   disk_copy(&s->disk, &s->images[i]);
 }
 
+/* ---- Keyslots come and go: each change has a commit of its own, before the steps to its state ---- */
+
+#define CHANGED_AT 3u
+#define REMOVED_AT 6u
+#define ADDED_AT 7u
+#define REMOVED_AGAIN_AT 9u
+
+static void make_slots(struct specimen *s, nacre_volume *vol, uint32_t slots[SPECIMEN_FORMER]) {
+  report_must(nacre_slot_add(vol, s->former[0], NULL, "changed later", &slots[0]), "adding a slot");
+  report_must(nacre_slot_add(vol, s->former[1], NULL, "removed later", &slots[1]), "adding a slot");
+  s->former_until[0] = CHANGED_AT;
+  s->former_until[1] = REMOVED_AT;
+  s->former_until[2] = REMOVED_AGAIN_AT;
+  s->headers_from = REMOVED_AGAIN_AT;
+}
+
+static void change_slots(struct specimen *s, nacre_volume *vol, size_t state, uint32_t slots[SPECIMEN_FORMER]) {
+  if (state == CHANGED_AT) {
+    nacre_credential *other = vault_key(77);
+    report_must(nacre_slot_change(vol, slots[0], other, NULL), "changing a slot");
+    nacre_credential_free(other);
+  }
+  if (state == REMOVED_AT)
+    report_must(nacre_slot_remove(vol, slots[1], false), "removing a slot");
+  if (state == ADDED_AT)
+    report_must(nacre_slot_add(vol, s->former[2], NULL, NULL, &slots[2]), "adding a slot");
+  if (state == REMOVED_AGAIN_AT)
+    report_must(nacre_slot_remove(vol, slots[2], false), "removing a slot");
+}
+
 static void make_states(struct specimen *s, struct workload *w) {
-  uint32_t slot;
-  report_must(nacre_slot_add(w->vol, s->removed, NULL, "removed later", &slot), "adding a slot");
+  uint32_t slots[SPECIMEN_FORMER] = {0};
+  make_slots(s, w->vol, slots);
   for (size_t i = 0; i < SPECIMEN_STATES; i++) {
-    /* Its own commit is the step from this state to the last. */
-    if (i == SPECIMEN_STATES / 2) {
-      report_must(nacre_slot_remove(w->vol, slot, false), "removing a slot");
-      s->headers_from = i;
-    }
+    change_slots(s, w->vol, i, slots);
     for (unsigned step = 0; step < STEPS_A_STATE; step++)
       report_must(workload_step(w), w->step);
     keep_state(s, w, i);
@@ -160,7 +186,8 @@ void specimen_make(struct specimen *s, uint64_t seed) {
   struct workload w;
   memset(s, 0, sizeof *s);
   s->key = vault_key(1);
-  s->removed = vault_key(2);
+  for (uint8_t i = 0; i < SPECIMEN_FORMER; i++)
+    s->former[i] = vault_key((uint8_t)(2 + i));
   disk_init(&s->disk, SPECIMEN_BYTES);
   const struct vault vault = vault_of(s, s->key);
   report_must(vault_create(&vault, SPECIMEN_BYTES), "making a volume");
@@ -190,7 +217,8 @@ void specimen_free(struct specimen *s) {
   forget(&s->nodes);
   forget(&s->data);
   nacre_credential_free(s->key);
-  nacre_credential_free(s->removed);
+  for (size_t i = 0; i < SPECIMEN_FORMER; i++)
+    nacre_credential_free(s->former[i]);
 }
 
 /* ---- Looking ---- */
@@ -200,19 +228,26 @@ static bool is_refusal(enum nacre_err err) {
          err == NACRE_ERR_UNSUPPORTED || err == NACRE_ERR_LIMIT || err == NACRE_ERR_ROLLED_BACK;
 }
 
+static const struct dump *state_at(const struct specimen *s, size_t i) {
+  return i < SPECIMEN_STATES ? &s->states[i] : s->others[i - SPECIMEN_STATES];
+}
+
 /* Whatever can be read belongs to one state. */
 static void recognise(struct specimen *s, const struct dump *found, struct specimen_look *look) {
   const struct dump_tolerance exact = {0}, partly = {.failures = true};
+  const size_t newest = SPECIMEN_STATES - 1, count = SPECIMEN_STATES + s->other_count;
   char message[DUMP_MESSAGE_BYTES], present[DUMP_MESSAGE_BYTES] = "";
-  for (size_t i = SPECIMEN_STATES; i-- > 0;) {
+  /* The present one first, then the older ones from the latest on, then the others. */
+  for (size_t n = 0; n < count; n++) {
+    size_t i = n < SPECIMEN_STATES ? newest - n : n;
     look->state = i;
-    look->verdict = i == SPECIMEN_STATES - 1 ? VERDICT_RIGHT : VERDICT_OLDER;
-    if (dump_equal(&s->states[i], found, &exact, message))
+    look->verdict = i == newest ? VERDICT_RIGHT : VERDICT_OLDER;
+    if (dump_equal(state_at(s, i), found, &exact, message))
       return;
-    look->verdict = i == SPECIMEN_STATES - 1 ? VERDICT_PARTLY : VERDICT_OLDER;
-    if (dump_equal(&s->states[i], found, &partly, message))
+    look->verdict = i == newest ? VERDICT_PARTLY : VERDICT_OLDER;
+    if (dump_equal(state_at(s, i), found, &partly, message))
       return;
-    if (i == SPECIMEN_STATES - 1)
+    if (i == newest)
       memcpy(present, message, sizeof present);
   }
   report_fail("wrong data and no error; compared with the present state, %s", present);

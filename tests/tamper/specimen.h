@@ -15,11 +15,15 @@
 
 #define SPECIMEN_BYTES (24u << 20)
 #define SPECIMEN_STATES 12u
+#define SPECIMEN_FORMER 3u
+#define SPECIMEN_OTHERS 12u
 
 /* Invariants: images[i] holds states[i], each one commit after the one before; the last is the present one. `disk`
  * holds it too, between looks. */
 struct specimen {
-  nacre_credential *key, *removed; /* a slot for the second was there in the first states */
+  nacre_credential *key;
+  nacre_credential *former[SPECIMEN_FORMER]; /* opened the volume once: changed, removed, added and removed again */
+  size_t former_until[SPECIMEN_FORMER];      /* the first state that each doesn't open */
   struct disk disk;
   struct disk images[SPECIMEN_STATES];
   struct dump states[SPECIMEN_STATES];
@@ -29,6 +33,8 @@ struct specimen {
   struct disk_trace log;   /* what an opening reads besides headers, superblocks and the root */
   struct disk_trace nodes; /* the first is the root */
   struct disk_trace data;
+  const struct dump *others[SPECIMEN_OTHERS]; /* the caller's: further states that a look may find */
+  size_t other_count;
 };
 
 /* The arguments of these programs: [--deep] [SEED]. NACRE_TORTURE in the environment means --deep too. */
@@ -42,15 +48,15 @@ uint64_t specimen_slot(unsigned index);
 enum verdict {
   VERDICT_RIGHT,   /* all is there */
   VERDICT_PARTLY,  /* what can be read is right; the rest is an error */
-  VERDICT_OLDER,   /* an older state as a whole, or what can be read of it */
+  VERDICT_OLDER,   /* an older or another state as a whole, or what can be read of it */
   VERDICT_REFUSED, /* it does not open */
   VERDICTS
 };
 struct specimen_look {
   enum verdict verdict;
   enum nacre_err err; /* of the opening */
-  size_t state;
-  bool fell_back; /* it says that it is older than it was */
+  size_t state;       /* from SPECIMEN_STATES on one of the others */
+  bool fell_back;     /* it says that it is older than it was */
 };
 /* Open the disk and read everything. Ends the program where something is wrong and no error says so. */
 struct specimen_look specimen_look(struct specimen *s, const nacre_credential *key, bool read_only);
