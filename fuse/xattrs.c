@@ -94,7 +94,11 @@ void xattrs_set(fuse_req_t req, fuse_ino_t ino, const char *name, const char *va
     notify_attributes(m, ino);
   }
   opened_attributes_changed(m->opened, ino);
-  reply_result(req, err);
+  /* Too much for an attribute is not too much for a file. */
+  if (err == NACRE_ERR_TOO_LARGE)
+    fuse_reply_err(req, E2BIG);
+  else
+    reply_result(req, err);
 }
 
 void xattrs_remove(fuse_req_t req, fuse_ino_t ino, const char *name) {

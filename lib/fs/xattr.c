@@ -10,8 +10,7 @@
 #include "fs/reclaim.h"
 
 static bool has_prefix(const char *name, const char *prefix) {
-  size_t len = strlen(prefix);
-  return strncmp(name, prefix, len) == 0 && name[len] != 0;
+  return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
 static bool is_acl(const char *name) {
@@ -21,9 +20,13 @@ static bool is_acl(const char *name) {
 static enum nacre_err check_name(const char *name) {
   if (strlen(name) > FORMAT_NAME_MAX_BYTES)
     return err_set(NACRE_ERR_RANGE, "the name of an extended attribute is too long");
-  if (is_acl(name) || has_prefix(name, "user.") || has_prefix(name, "trusted.") || has_prefix(name, "security."))
+  if (is_acl(name))
     return NACRE_OK;
-  return err_set(NACRE_ERR_UNSUPPORTED, "extended attributes of that namespace are not supported");
+  if (!has_prefix(name, "user.") && !has_prefix(name, "trusted.") && !has_prefix(name, "security."))
+    return err_set(NACRE_ERR_UNSUPPORTED, "extended attributes of that namespace are not supported");
+  if (strchr(name, '.')[1] == 0)
+    return err_set(NACRE_ERR_ARGUMENT, "an extended attribute's name is its namespace alone");
+  return NACRE_OK;
 }
 
 /* The same rules as Linux has for its own filesystems. */
