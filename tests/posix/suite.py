@@ -6,7 +6,8 @@ import sys
 import mount_harness
 import rules
 
-AREAS = ("permissions", "privileges", "times", "links", "renaming", "errors")
+AREAS = ("permissions", "privileges", "times", "links", "renaming", "errors", "listing", "lists", "attributes", "space",
+         "data", "mappings", "locks", "races")
 
 
 def main():
