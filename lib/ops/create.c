@@ -192,6 +192,8 @@ static enum nacre_err verify_headers(const struct create *c, struct headers *h, 
     enum nacre_err err = h->state[copy];
     if (err == NACRE_OK)
       err = header_open_sealed(h->raw[copy], c->master_key, sealed);
+    if (err == NACRE_ERR_NO_MEMORY)
+      return err;
     if (err != NACRE_OK)
       return err_set(NACRE_ERR_IO, "copy %u of the header does not read back as it was written", copy);
   }
