@@ -1,5 +1,6 @@
 #include "fault/allocations.h"
 
+#include "fault/places.h"
 #include "support/report.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 
 static atomic_ulong seen, failed, failing_nth;
 static atomic_bool failing_for_ever;
+static bool noting;
 
 #if REPORT_SLOWNESS == 1
 
@@ -41,6 +43,8 @@ static bool fails(const void *caller) {
   if (at < library_start || at >= library_end)
     return false;
   unsigned long n = atomic_fetch_add(&seen, 1) + 1, nth = atomic_load(&failing_nth);
+  if (noting)
+    places_note(n);
   if (nth == 0 || n < nth || (n > nth && !atomic_load(&failing_for_ever)))
     return false;
   atomic_fetch_add(&failed, 1);
@@ -83,6 +87,10 @@ void allocations_arm(unsigned long nth, bool lasting) {
   atomic_store(&failed, 0);
   atomic_store(&failing_for_ever, lasting);
   atomic_store(&failing_nth, nth);
+}
+
+void allocations_note_places(bool on) {
+  noting = on;
 }
 
 unsigned long allocations_count(void) {

@@ -8,6 +8,8 @@
 bool allocations_supported(void);
 /* The nth from now on fails, lasting: and all after it; 0: none. They are counted from here on. */
 void allocations_arm(unsigned long nth, bool lasting);
+/* Tell places.h of each. */
+void allocations_note_places(bool on);
 unsigned long allocations_count(void);
 unsigned long allocations_hits(void);
 

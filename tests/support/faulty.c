@@ -40,6 +40,8 @@ static int meet(struct faulty *f, enum fault_call call) {
   int errnum = 0;
   pthread_mutex_lock(&f->lock);
   unsigned long n = ++f->counts[call];
+  if (call == f->call && f->note != NULL)
+    f->note(n);
   if (call == f->call && f->nth > 0 && (n == f->nth || (f->lasting && n > f->nth))) {
     errnum = f->errnum;
     f->hits++;

@@ -15,6 +15,7 @@ struct faulty {
   bool lasting;         /* and all of that kind from then on */
   int errnum;
   unsigned long hits;
+  void (*note)(unsigned long nth); /* told of each call of that kind; may be NULL */
 };
 
 void faulty_init(struct faulty *f, struct disk *disk);
