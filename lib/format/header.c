@@ -36,6 +36,8 @@
 #define HEADER_MAC_BYTES 32u
 #define HEADER_MAC_OFFSET (FORMAT_HEADER_BYTES - HEADER_MAC_BYTES)
 #define HEADER_MAGIC_BYTES 8u
+#define HEADER_TABLE_OFFSET 112u
+#define HEADER_TABLE_ENTRY_BYTES 24u
 #define HEADER_AAD_BYTES 28u
 
 static_assert(sizeof FORMAT_MAGIC - 1 == HEADER_MAGIC_BYTES, "the magic has 8 bytes");
@@ -201,6 +203,23 @@ static bool header_epochs_good(const struct header_sealed *sealed) {
   return current;
 }
 
+/* Nothing hides in what is not used. */
+static bool header_unused_is_zero(const struct header_sealed *sealed, const uint8_t *raw) {
+  bool zero = true;
+  for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
+    const struct header_epoch *epoch = &sealed->epochs[i];
+    if (epoch->epoch == 0)
+      zero = zero && bytes_all_zero(epoch->volume_key, sizeof epoch->volume_key);
+  }
+  for (unsigned i = 0; i < FORMAT_SLOTS; i++) {
+    const struct header_slot_meta *meta = &sealed->slots[i];
+    if (le32_get(raw + HEADER_TABLE_OFFSET + (size_t)i * HEADER_TABLE_ENTRY_BYTES) == NACRE_SLOT_EMPTY)
+      zero = zero && bytes_all_zero(meta->public_key, sizeof meta->public_key) && meta->created_s == 0 &&
+             bytes_all_zero((const uint8_t *)meta->name, sizeof meta->name);
+  }
+  return zero;
+}
+
 static enum nacre_err header_decode_plain(const uint8_t *plain, struct header_sealed *sealed) {
   struct reader r = reader_make(plain, HEADER_PLAIN_BYTES);
   reader_copy(&r, sealed->identity_secret, sizeof sealed->identity_secret);
@@ -272,6 +291,8 @@ enum nacre_err header_open_sealed(const uint8_t *raw, const uint8_t master_key[3
   err = aead_open(key, nonce, aad, sizeof aad, tag + AEAD_TAG_BYTES, HEADER_PLAIN_BYTES, plain, tag);
   if (err == NACRE_OK)
     err = header_decode_plain(plain, sealed);
+  if (err == NACRE_OK && !header_unused_is_zero(sealed, raw))
+    err = header_damaged("an unused entry is not zero");
   if (err != NACRE_OK)
     secmem_wipe(sealed, sizeof *sealed);
 out:

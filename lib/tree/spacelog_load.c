@@ -39,8 +39,13 @@ static enum nacre_err read_segments(struct block_io *io, const struct superblock
     aead_nonce_add(base, done / SEGMENT_BYTES, s.nonce);
     reader_copy(index, s.tag, sizeof s.tag);
     ERR_TRY(block_read(io, FORMAT_KIND_CHECKPOINT_SEGMENT, 0, &s, body + done));
+    if (!bytes_all_zero(body + done + part, s.len_bytes - part))
+      return malformed("a checkpoint's padding");
   }
-  return index->bad ? malformed("a checkpoint's index is short") : NACRE_OK;
+  if (index->bad)
+    return malformed("a checkpoint's index is short");
+  reader_zeroes(index, index->left);
+  return index->bad ? malformed("a checkpoint's index has a tail") : NACRE_OK;
 }
 
 static enum nacre_err mark_bits(const uint8_t *bits, uint64_t base, uint64_t units_end, struct alloc *alloc,
@@ -207,7 +212,10 @@ static enum nacre_err apply_record(const struct record *rec, struct alloc *alloc
     else
       ERR_TRY(alloc_mark_pending(alloc, generation, unit, units));
   }
-  return r.bad ? malformed("a record is short") : NACRE_OK;
+  if (r.bad)
+    return malformed("a record is short");
+  reader_zeroes(&r, r.left);
+  return r.bad ? malformed("a record's padding") : NACRE_OK;
 }
 
 enum nacre_err spacelog_load(struct block_io *io, const struct superblock_log *log, uint64_t units_end,

@@ -206,6 +206,21 @@ static void test_what_is_not_ours_or_too_new(void **state) {
   assert_int_equal(header_decode(f->raw, &back), NACRE_ERR_UNSUPPORTED);
 }
 
+/* docs/format.md, section 4: what is sealed of empty slots and unused epochs is zero. */
+static void test_unused_entries_are_zero(void **state) {
+  struct fixture *f = *state;
+  uint8_t *spoilt[] = {&f->sealed->epochs[3].volume_key[31], &f->sealed->slots[4].public_key[0],
+                       (uint8_t *)&f->sealed->slots[4].created_s, (uint8_t *)&f->sealed->slots[30].name[0]};
+  for (size_t i = 0; i < sizeof spoilt / sizeof spoilt[0]; i++) {
+    *spoilt[i] = 1;
+    assert_int_equal(header_encode(&f->h, f->sealed, f->master_key, f->raw), NACRE_OK);
+    assert_int_equal(header_open_sealed(f->raw, f->master_key, f->opened), NACRE_ERR_DAMAGED);
+    *spoilt[i] = 0;
+  }
+  assert_int_equal(header_encode(&f->h, f->sealed, f->master_key, f->raw), NACRE_OK);
+  assert_int_equal(header_open_sealed(f->raw, f->master_key, f->opened), NACRE_OK);
+}
+
 static void test_contradictions_are_damage(void **state) {
   struct fixture *f = *state;
   static const struct {
@@ -267,6 +282,7 @@ int main(void) {
       WITH_HEADER(test_decode_survives_random_bytes),
       WITH_HEADER(test_what_is_not_ours_or_too_new),
       WITH_HEADER(test_contradictions_are_damage),
+      WITH_HEADER(test_unused_entries_are_zero),
       WITH_HEADER(test_subkeys),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -323,6 +323,58 @@ static void log_sets_have_room_for_the_checkpoint(void **state) {
   fx_end(&f);
 }
 
+/* A block of the log as an enemy who has the keys would write it: one byte of it changed, sealed anew. */
+static void forge(struct engine *e, enum format_kind kind, struct ptr *p, size_t at) {
+  uint8_t *plain = malloc(p->len_bytes);
+  ok(block_read(&e->io, kind, 0, p, plain));
+  plain[at] ^= 1;
+  ok(block_seal(&e->io, kind, 0, p, plain, plain));
+  ok(store_write(e->store, plain, p->len_bytes, p->unit * FORMAT_UNIT_BYTES));
+  free(plain);
+}
+
+static void refuses_log(struct engine *e, const struct superblock *sb) {
+  struct alloc a;
+  ok(alloc_start(&a, sb->units_end, 4));
+  assert_int_equal(spacelog_load(&e->io, &sb->log, sb->units_end, sb->generation, &a), NACRE_ERR_DAMAGED);
+  alloc_end(&a);
+}
+
+/* docs/format.md, section 17: zeroes to the end of the index, of the last segment, and of a record. */
+static void log_is_padded_with_zeroes(void **state) {
+  (void)state;
+  struct fixture f;
+  fx_make(&f, 64 * MIB, 0, 8 * MIB);
+  struct superblock sb = f.e->durable;
+  struct ptr *record = &sb.log.last, *index = &sb.log.checkpoint;
+  assert_int_not_equal(record->unit, 0);
+  forge(f.e, FORMAT_KIND_LOG, record, record->len_bytes - 1);
+  refuses_log(f.e, &sb);
+  forge(f.e, FORMAT_KIND_LOG, record, record->len_bytes - 1); /* as it was */
+
+  forge(f.e, FORMAT_KIND_CHECKPOINT_INDEX, index, index->len_bytes - 1);
+  refuses_log(f.e, &sb);
+  forge(f.e, FORMAT_KIND_CHECKPOINT_INDEX, index, index->len_bytes - 1);
+
+  uint8_t *plain = malloc(index->len_bytes);
+  ok(block_read(&f.e->io, FORMAT_KIND_CHECKPOINT_INDEX, 0, index, plain));
+  uint64_t body_bytes = le64_get(plain + 8);
+  struct ptr segment = *index;
+  segment.unit += index->len_bytes / FORMAT_UNIT_BYTES;
+  segment.len_bytes = (uint32_t)(u64_ceil_div(body_bytes, FORMAT_UNIT_BYTES) * FORMAT_UNIT_BYTES);
+  assert_true(body_bytes < segment.len_bytes);
+  memcpy(segment.nonce, plain + 24, sizeof segment.nonce);
+  memcpy(segment.tag, plain + 48, sizeof segment.tag);
+  forge(f.e, FORMAT_KIND_CHECKPOINT_SEGMENT, &segment, segment.len_bytes - 1);
+  memcpy(plain + 24, segment.nonce, sizeof segment.nonce);
+  memcpy(plain + 48, segment.tag, sizeof segment.tag);
+  ok(block_seal(&f.e->io, FORMAT_KIND_CHECKPOINT_INDEX, 0, index, plain, plain));
+  ok(store_write(f.e->store, plain, index->len_bytes, index->unit * FORMAT_UNIT_BYTES));
+  refuses_log(f.e, &sb);
+  free(plain);
+  fx_end(&f);
+}
+
 #if NACRE_WITH_LIBCRYPTO
 static bool libcrypto_fails;
 
@@ -381,6 +433,7 @@ int main(void) {
     cmocka_unit_test(free_space_is_not_freed),
     cmocka_unit_test(nothing_is_freed_twice),
     cmocka_unit_test(log_sets_have_room_for_the_checkpoint),
+    cmocka_unit_test(log_is_padded_with_zeroes),
 #if NACRE_WITH_LIBCRYPTO
     cmocka_unit_test(no_memory_is_no_damage),
 #endif
