@@ -42,15 +42,16 @@ class Daemon:
 
     def run(self, *args):
         """Its standard output; it must succeed and complain about nothing."""
-        done = subprocess.run([self.nacre, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-                              timeout=PATIENCE_S * 10)
+        done = subprocess.run([self.nacre, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False, timeout=PATIENCE_S * 10)
         assert done.returncode == 0 and not done.stderr, "nacre %s: exit code %d: %s%s" % (
             args[0], done.returncode, done.stdout, done.stderr)
         return done.stdout
 
     def create(self, *options):
-        argv = [self.nacre, "create", "--passfile", self.passfile, "--kdf-memory", "32M", "--kdf-passes", "1"]
-        done = subprocess.run(argv + [*options, self.volume], capture_output=True, text=True, check=False)
+        cheap = ["--kdf-memory", "32M", "--kdf-passes", "1"]
+        done = subprocess.run([self.nacre, "create", "--passfile", self.passfile, *cheap, *options, self.volume],
+                              capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
     def mount(self, *options):
@@ -63,8 +64,8 @@ class Daemon:
         wait_until("the end of the daemon", lambda: has_ended(self.pid))
 
     def kill_while_opening(self, delay_s, *options):
-        argv = [self.nacre, "mount", "--foreground", "--passfile", self.passfile, *options]
-        with subprocess.Popen(argv + [self.volume, self.folder], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        argv = [self.nacre, "mount", "--foreground", "--passfile", self.passfile, *options, self.volume, self.folder]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
             time.sleep(delay_s)
             process.kill()
         self.detach()

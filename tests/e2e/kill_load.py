@@ -50,10 +50,9 @@ def sync(root, how, tree):
         os.close(fd)
 
 
-def write_until_killed(folder, tree, seed, sync_share, notes):
+def write_until_killed(root, tree, seed, sync_share, notes):
     rng = random.Random(seed)
     chooser = Chooser(rng, tree)
-    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     while True:
         step = chooser.step(sync_share)
         notes.begin(step)
@@ -66,14 +65,16 @@ def write_until_killed(folder, tree, seed, sync_share, notes):
 
 
 def start_writer(folder, tree, seed, sync_share, path):
-    """Its process id. `tree` is what the folder has now."""
+    """Its process id. `tree` is what the folder has now. The folder is open before anybody may end the mount."""
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     child = os.fork()
     if child != 0:
+        os.close(root)
         return child
     notes = Notes(path)
     try:
         os.umask(0)
-        write_until_killed(folder, tree, seed, sync_share, notes)
+        write_until_killed(root, tree, seed, sync_share, notes)
     except OSError as error:
         if error.errno not in DAEMON_GONE:
             notes.fault(traceback.format_exc())
