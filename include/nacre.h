@@ -224,6 +224,20 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_probe(const struct nacre_target *t
 
 typedef struct nacre_volume nacre_volume;
 
+/* Where an app keeps a volume's anchor: a few bytes outside the container by which an older state of the whole is
+ * noticed when it is put back. They are sealed under a key of the volume's: nobody learns from them what a volume
+ * holds, and nobody makes one up. Losing them is no error; it makes the next opening trust what it finds. Keep them
+ * by fingerprint, where whoever may write the container may not: on the machine, not beside the container.
+ * Both return 0 or a positive errno; store replaces what is there whole or not at all. Calls come one at a time, from
+ * the threads that open, commit and close the volume, which wait for them; they make no call on the volume. */
+#define NACRE_ANCHOR_MAX_BYTES 1024
+struct nacre_anchor_ops {
+  size_t struct_size;
+  /* Fill buf and *len_bytes; 0 bytes where nothing is kept for that volume. ERANGE if it is more than cap_bytes. */
+  int (*load)(void *ctx, const uint8_t fingerprint[32], void *buf, size_t cap_bytes, size_t *len_bytes);
+  int (*store)(void *ctx, const uint8_t fingerprint[32], const void *buf, size_t len_bytes);
+};
+
 struct nacre_open_options {
   size_t struct_size;
   bool read_only;
@@ -241,10 +255,14 @@ struct nacre_open_options {
   nacre_progress_fn progress;
   void *progress_arg;
   nacre_cancel *cancel;
+  const struct nacre_anchor_ops *anchor; /* NULL: an older state is not noticed. Outlives the volume, as its ctx */
+  void *anchor_ctx;
+  bool accept_rollback; /* open also what the anchor says was rolled back, for writing as a new branch of history */
 };
 
 /* Open a volume. Exclusive: NACRE_ERR_IN_USE while any process (this one included) has it open, except that
- * several may hold it read-only. */
+ * several may hold it read-only. NACRE_ERR_ROLLED_BACK if the container is older than its anchor, or went another
+ * way; nothing was written then. */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_open(const struct nacre_target *target,
                                                           const struct nacre_open_options *options,
                                                           const nacre_credential *cred, nacre_volume **out);
@@ -279,6 +297,30 @@ struct nacre_volume_info {
   char failure[160];
 };
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info);
+
+/* What the anchor said when the volume was opened. */
+enum nacre_anchor_state {
+  NACRE_ANCHOR_NONE = 0,       /* none is kept */
+  NACRE_ANCHOR_NEW = 1,        /* nothing was remembered of this volume */
+  NACRE_ANCHOR_FOUND = 2,      /* the volume is what was remembered, or came from it */
+  NACRE_ANCHOR_CUT_OFF = 3,    /* older than what was remembered, by the last minutes of an opening that did not end
+                                  well: a medium that lied about its flush, or somebody put an older state back */
+  NACRE_ANCHOR_FORGOTTEN = 4,  /* it was opened elsewhere so many times (4096) since that nobody can tell */
+  NACRE_ANCHOR_UNREADABLE = 5, /* something was remembered, and it is damaged or could not be read (error) */
+  NACRE_ANCHOR_ACCEPTED = 6    /* rolled back, and accepted as that */
+};
+struct nacre_anchor_report {
+  size_t struct_size;
+  enum nacre_anchor_state state;
+  int error;                  /* errno of load, where it failed */
+  int store_error;            /* errno of the last store; 0: it succeeded */
+  uint64_t volume_generation; /* as found when it was opened */
+  int64_t volume_time_s;      /* of that commit, seconds since 1970 */
+  uint64_t seen_generation;   /* as remembered; 0: nothing was */
+  int64_t seen_time_s;
+};
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_anchor(nacre_volume *vol,
+                                                                struct nacre_anchor_report *report);
 
 /* ---- Keyslots ------------------------------------------------------------------------------------------ */
 

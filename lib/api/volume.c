@@ -31,6 +31,8 @@ static enum nacre_err options_take(const struct nacre_open_options *theirs, stru
                    (unsigned long long)MEMORY_MIN_BYTES);
   if (o.threads < -1 || o.threads > THREADS_MAX)
     return err_set(NACRE_ERR_ARGUMENT, "threads are -1 (as many as cores) to %d", THREADS_MAX);
+  if (o.anchor && (!o.anchor->load || !o.anchor->store || o.anchor->struct_size < sizeof *o.anchor))
+    return err_set(NACRE_ERR_ARGUMENT, "an anchor's calls are incomplete");
   if (o.use_slot && (o.slot < 0 || o.slot >= NACRE_SLOTS_MAX))
     return err_set(NACRE_ERR_ARGUMENT, "slots are numbered 0 to %d", NACRE_SLOTS_MAX - 1);
   *out = (struct volume_options){
@@ -48,6 +50,9 @@ static enum nacre_err options_take(const struct nacre_open_options *theirs, stru
       .ask_free = nacre_credential_free,
       .ask_arg = o.ask_arg,
       .ask_attempts = o.ask_attempts > 0 ? o.ask_attempts : ASK_ATTEMPTS_DEFAULT,
+      .anchor = o.anchor,
+      .anchor_ctx = o.anchor_ctx,
+      .accept_rollback = o.accept_rollback,
   };
   return NACRE_OK;
 }
@@ -101,6 +106,8 @@ enum nacre_err nacre_volume_close(nacre_volume *vol) {
   enum nacre_err err = sync_all(vol);
   if (err == NACRE_OK)
     err = engine_trim(vol->v->engine);
+  if (err == NACRE_OK)
+    anchor_closing(&vol->v->anchor, vol->v->engine);
   discard(vol);
   return err;
 }
@@ -145,6 +152,15 @@ enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info
   memcpy(ours.commit_id, e.commit_id, sizeof ours.commit_id);
   memcpy(ours.failure, e.failure, sizeof ours.failure);
   struct_give(info, &ours, sizeof ours);
+  return NACRE_OK;
+}
+
+enum nacre_err nacre_volume_get_anchor(nacre_volume *vol, struct nacre_anchor_report *report) {
+  ERR_TRY(handle_volume(vol));
+  ERR_TRY(struct_check(report));
+  struct nacre_anchor_report ours;
+  anchor_get_report(&vol->v->anchor, &ours);
+  struct_give(report, &ours, sizeof ours);
   return NACRE_OK;
 }
 

@@ -28,6 +28,10 @@ struct nacre_time env_realtime(void) {
 }
 
 uint64_t env_monotonic_ms(void) {
+  if (env_clock != NULL) {
+    const struct nacre_time fixed = env_clock();
+    return (uint64_t)fixed.s * 1000 + fixed.ns / 1000000;
+  }
   struct timespec now = {0};
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;

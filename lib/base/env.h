@@ -14,7 +14,7 @@ struct nacre_time env_realtime(void);
 uint64_t env_monotonic_ms(void);
 uint64_t env_ram_bytes(void);
 unsigned env_cores(void);
-/* Tests only: a fixed clock (NULL: the real one). */
+/* Tests only: a clock for both times (NULL: the real ones). */
 void env_set_clock(struct nacre_time (*clock)(void));
 
 #endif

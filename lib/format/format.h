@@ -30,7 +30,6 @@
 #define FORMAT_INCOMPAT_SNAPSHOTS (1ull << 0)
 #define FORMAT_INCOMPAT_ROTATION (1ull << 1)
 #define FORMAT_INCOMPAT_INTENT_LOG (1ull << 2)
-#define FORMAT_INCOMPAT_LINEAGE (1ull << 3)
 #define FORMAT_INCOMPAT_COMPRESSION (1ull << 4)
 #define FORMAT_INCOMPAT_KNOWN 0ull
 #define FORMAT_RO_COMPAT_KNOWN 0ull
@@ -65,9 +64,10 @@ enum format_record {
   FORMAT_RECORD_SYMLINK = 5,
   FORMAT_RECORD_EXTENT = 6,
   FORMAT_RECORD_TAIL = 7,
-  FORMAT_RECORD_ORPHAN = 8,   /* object 0, offset: the inode's number */
-  FORMAT_RECORD_SNAPSHOT = 9, /* later */
-  FORMAT_RECORD_DEADLIST = 10 /* later */
+  FORMAT_RECORD_ORPHAN = 8,    /* object 0, offset: the inode's number */
+  FORMAT_RECORD_SNAPSHOT = 9,  /* later */
+  FORMAT_RECORD_DEADLIST = 10, /* later */
+  FORMAT_RECORD_LINEAGE = 11   /* object 0, offset: generation of a branch's first commit */
 };
 /* First byte of every value: version in the low 7 bits, and whether a reader must understand it. */
 #define FORMAT_RECORD_VERSION 0x01u
@@ -89,5 +89,6 @@ enum format_record {
 #define FORMAT_INO_MAX ((1ull << 48) - 1)
 #define FORMAT_FILE_MAX_BYTES ((1ull << 62) - 1)
 #define FORMAT_UNITS_MAX (1ull << 44) /* 64 PiB */
+#define FORMAT_LINEAGE_MAX 4096u      /* branches kept; older ones are forgotten */
 
 #endif

@@ -12,7 +12,8 @@
  *   496  MAC of the header whose sequence is at 64 (32)
  *   528  first generation of the unbroken ring (8)
  *   536  blocks sealed under this epoch's keys (8)  544 bytes of them (8)
- *   552  zero to the end: intent log, lineage, snapshots, rewriting
+ *   552  branch: id (16), first generation (8), number (8)
+ *   584  zero to the end: intent log, snapshots, rewriting
  * The checkpoint's and the last record's pointer are all zeroes where there is none. */
 #include "format/superblock.h"
 
@@ -20,7 +21,7 @@
 
 #include <assert.h>
 
-#define SUPERBLOCK_USED_BYTES 552u
+#define SUPERBLOCK_USED_BYTES 584u
 
 static_assert(FORMAT_RING_OFFSET + (FORMAT_RING_SLOTS / 2) * FORMAT_RING_SPACING_BYTES <= FORMAT_GROUP_BYTES,
               "half of the ring fits its group");
@@ -72,6 +73,9 @@ void superblock_encode(const struct superblock *sb, uint8_t *plain) {
   writer_u64(&w, sb->ring_from);
   writer_u64(&w, sb->sealed_blocks);
   writer_u64(&w, sb->sealed_bytes);
+  writer_copy(&w, sb->branch.id, sizeof sb->branch.id);
+  writer_u64(&w, sb->branch.first);
+  writer_u64(&w, sb->branch.number);
   assert(w.done == SUPERBLOCK_USED_BYTES);
   writer_zeroes(&w, w.left);
   assert(!w.bad);
@@ -139,6 +143,9 @@ static enum nacre_err superblock_check(const struct superblock *sb) {
     return superblock_bad("generation 0");
   if (sb->ring_from == 0 || sb->ring_from > sb->generation)
     return superblock_bad("its ring");
+  if (sb->branch.first == 0 || sb->branch.first > sb->generation || sb->branch.number == 0 ||
+      sb->branch.number > sb->branch.first)
+    return superblock_bad("its branch");
   if (sb->units_end < fixed_end || sb->units_end > sb->units_limit || sb->units_limit > FORMAT_UNITS_MAX ||
       sb->units_end % 64 != 0)
     return superblock_bad("its size");
@@ -194,6 +201,9 @@ enum nacre_err superblock_decode(const uint8_t *plain, struct superblock *sb) {
   sb->ring_from = reader_u64(&r);
   sb->sealed_blocks = reader_u64(&r);
   sb->sealed_bytes = reader_u64(&r);
+  reader_copy(&r, sb->branch.id, sizeof sb->branch.id);
+  sb->branch.first = reader_u64(&r);
+  sb->branch.number = reader_u64(&r);
   /* A compatible feature of a later version may keep something here. */
   if (sb->compat == 0 && sb->ro_compat == 0)
     reader_zeroes(&r, r.left);

@@ -23,6 +23,13 @@ struct superblock_log {
   uint64_t next_unit;        /* where the next record goes */
 };
 
+/* The history that a commit belongs to: that of one read-write opening, from its first commit on. */
+struct superblock_branch {
+  uint8_t id[16];  /* random, drawn at the opening */
+  uint64_t first;  /* generation of its first commit */
+  uint64_t number; /* of the branches of this volume, from 1 */
+};
+
 struct superblock {
   uint64_t compat, ro_compat, incompat;
   uint64_t generation;
@@ -45,8 +52,8 @@ struct superblock {
    * crash cut off is not counted. */
   uint64_t sealed_blocks, sealed_bytes;
   uint32_t epoch; /* whose key opened it; tried, not written */
-  /* Reserved for later: intent log extent, lineage, snapshots' root, rewrite memo; zero until their feature bit is
-   * set. */
+  struct superblock_branch branch;
+  /* Reserved for later: intent log extent, snapshots' root, rewrite memo; zero until their feature bit is set. */
 };
 
 /* Offset in the container of a generation's slot. */

@@ -163,6 +163,8 @@ static enum nacre_err check_paused(struct check *c) {
   ERR_TRY(check_inode_end(c));
   bool complete = c->report.problems == 0;
   check_links_end(c);
+  if (complete)
+    check_lineage_end(c);
   if (complete && c->info.inodes != c->report.inodes)
     check_problem(c, 0, "the volume counts %llu inodes and has %llu", (unsigned long long)c->info.inodes,
                   (unsigned long long)c->report.inodes);
@@ -184,7 +186,7 @@ enum nacre_err check_volume(struct volume *v, const struct check_options *option
   engine_get_info(v->engine, &c->info);
   bool paused = !c->info.read_only;
   /* What is in memory after a failure is not the committed state: the volume must be opened again to be verified. */
-  enum nacre_err err = c->info.failed ? engine_check_writable(v->engine) : NACRE_OK;
+  enum nacre_err err = c->info.failed && !c->info.unchanged ? engine_check_writable(v->engine) : NACRE_OK;
   if (err == NACRE_OK && paused)
     err = engine_pause(v->engine);
   if (err == NACRE_OK) {

@@ -251,6 +251,8 @@ enum nacre_err check_inode_end(struct check *c) {
 /* ---- All of them ---- */
 
 static enum nacre_err volume_record(struct check *c, const struct key *key, const uint8_t *value, size_t len) {
+  if (key->type == FORMAT_RECORD_LINEAGE)
+    return check_lineage_record(c, key->offset, value, len);
   if (key->type != FORMAT_RECORD_ORPHAN) {
     check_problem(c, 0, "a record of the volume's own has the unknown type %u", key->type);
     return NACRE_OK;

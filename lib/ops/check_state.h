@@ -2,6 +2,7 @@
 #ifndef NACRE_OPS_CHECK_STATE_H
 #define NACRE_OPS_CHECK_STATE_H
 
+#include "format/lineage.h"
 #include "format/record.h"
 #include "ops/check.h"
 
@@ -54,6 +55,13 @@ struct check_current {
   size_t parts_count, parts_room, parts_at;
 };
 
+/* The branches that have passed. */
+struct check_lineage {
+  uint64_t count;
+  uint64_t last_first; /* where the last one begins */
+  struct lineage_record last;
+};
+
 struct check {
   struct engine *engine;
   const struct check_options *options;
@@ -64,6 +72,7 @@ struct check {
   struct ptr leaf;  /* the leaf whose records are passing */
   struct check_links links;
   struct check_current current;
+  struct check_lineage lineage;
   struct check_finding *findings;
   size_t finding_count;
   uint8_t *data; /* room for CHECK_DATA_BYTES */
@@ -81,6 +90,10 @@ NACRE_MUST_USE enum nacre_err check_pause(struct check *c);
 NACRE_MUST_USE enum nacre_err check_inode_record(struct check *c, const struct key *key, const uint8_t *value,
                                                  size_t len);
 NACRE_MUST_USE enum nacre_err check_inode_end(struct check *c);
+
+/* check_lineage: one branch, in order; then the end, if all could be read. */
+NACRE_MUST_USE enum nacre_err check_lineage_record(struct check *c, uint64_t first, const uint8_t *value, size_t len);
+void check_lineage_end(struct check *c);
 
 /* check_links */
 NACRE_MUST_USE enum nacre_err check_link_at(struct check *c, uint64_t ino, struct check_link **out);

@@ -83,6 +83,9 @@ static enum nacre_err open_engine(struct volume *v, const struct volume_options 
       .memory_bytes = options->memory_bytes / 2,
       .commit_interval_ms = options->threads > 0 ? options->commit_interval_ms : 0,
       .header_sequence = v->header->sequence,
+      .admit = anchor_admit,
+      .committed = anchor_committed,
+      .arg = &v->anchor,
   };
   header_mac(raw, engine_options.header_mac);
   ERR_TRY(engine_open(&v->store, &keys, v->workers, &engine_options, &v->engine));
@@ -123,6 +126,7 @@ static enum nacre_err open_unlocked(struct volume *v, const struct volume_option
   u->master_key = NULL;
   u->sealed = NULL;
   header_fingerprint(v->sealed, v->fingerprint);
+  ERR_TRY(anchor_identify(&v->anchor, v->sealed->identity_secret, v->fingerprint));
   ERR_TRY(cancel_check(options->unlock.cancel));
   ERR_TRY(workers_new(options->threads, &v->workers));
   ERR_TRY(open_engine(v, options, h->raw[u->copy]));
@@ -169,11 +173,13 @@ enum nacre_err volume_open(struct store *store, const struct volume_options *opt
   v->store = *store;
   v->memory_bytes = options->memory_bytes;
   pthread_mutex_init(&v->header_lock, NULL);
+  anchor_start(&v->anchor, options->anchor, options->anchor_ctx, options->accept_rollback);
   enum nacre_err err = open_stored(v, options, cred);
   if (err != NACRE_OK) {
     volume_free(v);
     return err;
   }
+  anchor_opened(&v->anchor, v->engine);
   *out = v;
   return NACRE_OK;
 }
@@ -189,6 +195,7 @@ void volume_free(struct volume *v) {
   secmem_free(v->sealed);
   secmem_free(v->master_key);
   store_close(&v->store);
+  anchor_end(&v->anchor);
   pthread_mutex_destroy(&v->header_lock);
   free(v);
 }

@@ -3,6 +3,7 @@
 #define NACRE_OPS_VOLUME_H
 
 #include "fs/fs.h"
+#include "ops/anchor.h"
 #include "ops/unlock.h"
 
 #include <pthread.h>
@@ -20,6 +21,7 @@ struct volume {
   struct header_sealed *sealed;
   bool header_failed; /* a change broke off: nobody knows what the copies hold */
   uint8_t fingerprint[32];
+  struct anchor anchor;
   uint32_t slot; /* the one that opened it */
   uint64_t memory_bytes;
 };
@@ -35,6 +37,9 @@ struct volume_options {
   void (*ask_free)(struct nacre_credential *cred);
   void *ask_arg;
   int ask_attempts;
+  const struct nacre_anchor_ops *anchor; /* NULL: none is kept */
+  void *anchor_ctx;
+  bool accept_rollback;
 };
 
 /* Takes over the store, and closes it also on failure. */

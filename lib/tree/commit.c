@@ -2,6 +2,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "tree/core.h"
+#include "tree/lineage.h"
 
 struct commit {
   bool needed;
@@ -26,6 +27,7 @@ static void fill_superblock(struct engine *e, struct commit *c) {
   sb->next_ino = e->next_ino;
   sb->inodes = e->inodes;
   sb->ring_from = e->ring_from;
+  sb->branch = e->branch;
   sb->header_sequence_min = e->header_sequence_min;
   memcpy(sb->header_mac, e->header_mac, sizeof sb->header_mac);
   e->header_changed = false;
@@ -58,6 +60,9 @@ static enum nacre_err freeze_closed(struct engine *e, struct commit *c) {
   c->needed = commit_is_needed(e);
   if (!c->needed)
     return NACRE_OK;
+  if (!e->branch_entered)
+    ERR_TRY(lineage_enter(e, &txn));
+  e->branch_entered = true;
   uint64_t generation = e->tree.generation;
   bool fresh = e->has_fresh_log;
   if (fresh)

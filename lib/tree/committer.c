@@ -22,6 +22,8 @@ static void run_unlocked(struct engine *e) {
   uint64_t number = ++e->commits_started;
   pthread_mutex_unlock(&e->commit_lock);
   enum nacre_err err = commit_run(e, false);
+  if (err == NACRE_OK && e->options.committed != NULL)
+    e->options.committed(e->options.arg, e);
   pthread_mutex_lock(&e->commit_lock);
   e->commits_ended = number;
   e->commit_result = err;

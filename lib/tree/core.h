@@ -16,6 +16,8 @@ struct engine {
   struct tree tree;
   struct gate gate;
   struct engine_options options;
+  struct superblock_branch branch; /* of this opening; entered by its first commit, only commits touch it */
+  bool branch_entered;
   uint64_t units_limit; /* constant from the opening on, like the next */
   uint32_t chunk_bytes;
   engine_flush_fn flush;
@@ -33,6 +35,7 @@ struct engine {
   bool dirty; /* something but the tree and the map changed */
   bool read_only;
   bool failed;
+  bool unchanged; /* it failed before anybody could change anything */
   bool fell_back;
   bool ring_damaged;
   char failure[160];

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/secmem.h"
 #include "tree/core.h"
+#include "tree/lineage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static struct engine *engine_new(struct store *store, const struct engine_keys *
   e->keys = *keys;
   e->options = *options;
   e->read_only = options->read_only || store->read_only;
+  env_random(e->branch.id, sizeof e->branch.id);
   block_io_start(&e->io, store, keys);
   gate_start(&e->gate);
   pthread_mutex_init(&e->state_lock, NULL);
@@ -220,11 +222,13 @@ static enum nacre_err load_newest(struct engine *e, const struct ring_found *rin
 static enum nacre_err check_header(const struct engine *e, const struct superblock *sb) {
   uint64_t have = e->options.header_sequence, due = sb->header_sequence_min;
   if (have < due)
-    return err_set(NACRE_ERR_ROLLED_BACK,
-                   "the header is older than the volume's content (sequence %llu, at least %llu is due)",
-                   (unsigned long long)have, (unsigned long long)due);
+    return err_set(
+        NACRE_ERR_ROLLED_BACK,
+        "the header is older than the volume's content (sequence %llu, at least %llu is due); restore a backup",
+        (unsigned long long)have, (unsigned long long)due);
   if (have == due && memcmp(e->options.header_mac, sb->header_mac, sizeof sb->header_mac) != 0)
-    return err_set(NACRE_ERR_ROLLED_BACK, "the header is not the one that goes with the volume's content");
+    return err_set(NACRE_ERR_ROLLED_BACK,
+                   "the header is not the one that goes with the volume's content; restore a backup");
   return NACRE_OK;
 }
 
@@ -248,6 +252,20 @@ static enum nacre_err prepare_writing(struct engine *e, const struct ring_found 
   return commit_run(e, false);
 }
 
+/* A volume where no commit can succeed is for reading. Better now than when somebody waits for an fsync. */
+static enum nacre_err begin_writing(struct engine *e, const struct ring_found *ring) {
+  enum nacre_err err = lineage_probe(e, e->tree.generation);
+  if (ring->unreadable)
+    err = err_set(NACRE_ERR_IO, "a superblock slot cannot be read");
+  if (err == NACRE_ERR_NO_MEMORY)
+    return err;
+  if (err == NACRE_OK)
+    return prepare_writing(e, ring);
+  (void)engine_fail(e, err);
+  e->unchanged = true;
+  return NACRE_OK;
+}
+
 static enum nacre_err open_in(struct engine *e) {
   struct ring_found ring;
   /* What is read below may be in the host's cache alone. It counts as durable, so it must be. */
@@ -267,11 +285,9 @@ static enum nacre_err open_in(struct engine *e) {
   e->ring_damaged = ring.missing > 0 && !ring.unreadable;
   if (e->durable.ro_compat & ~FORMAT_RO_COMPAT_KNOWN)
     e->read_only = true;
-  if (ring.unreadable && !e->read_only) {
-    (void)engine_fail(e, err_set(NACRE_ERR_IO, "a superblock slot cannot be read"));
-    return NACRE_OK;
-  }
-  return e->read_only ? NACRE_OK : prepare_writing(e, &ring);
+  if (e->options.admit != NULL)
+    ERR_TRY(e->options.admit(e->options.arg, e));
+  return e->read_only ? NACRE_OK : begin_writing(e, &ring);
 }
 
 enum nacre_err engine_open(struct store *store, struct engine_keys *keys, struct workers *workers,
@@ -346,6 +362,7 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
   uint64_t units_end = alloc_units_end(&e->alloc);
   pthread_mutex_lock(&e->state_lock);
   *info = (struct engine_info){.generation = e->durable.generation,
+                               .here = lineage_point_of(&e->durable),
                                .units_end = units_end,
                                .units_limit = e->units_limit,
                                .inodes = e->inodes,
@@ -353,6 +370,7 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
                                .read_only = e->read_only || e->failed,
                                .failed = e->failed,
                                .fell_back = e->fell_back,
+                               .unchanged = e->unchanged,
                                .ring_damaged = e->ring_damaged};
   block_sealed(&e->io, &info->sealed_blocks, &info->sealed_bytes);
   memcpy(info->commit_id, e->durable.commit_id, sizeof info->commit_id);

@@ -20,7 +20,7 @@
 #include "base/workers.h"
 #include "format/extent.h"
 #include "format/key.h"
-#include "format/superblock.h"
+#include "format/lineage.h"
 #include "store/store.h"
 
 struct engine;
@@ -52,6 +52,12 @@ struct engine_options {
    * that is another. */
   uint64_t header_sequence;
   uint8_t header_mac[32];
+  /* Either may be NULL. admit is asked when the commit that was found has been loaded, before anything is written; an
+   * error ends the opening with it. committed is told of each commit that succeeded, by the thread that ran it, with
+   * no lock held; commits wait for it. */
+  enum nacre_err (*admit)(void *arg, struct engine *e);
+  void (*committed)(void *arg, struct engine *e);
+  void *arg;
 };
 
 /* Write the first superblock (generation 1) of an empty tree. Headers are the caller's. The keys stay the caller's.
@@ -73,6 +79,7 @@ void engine_set_flush(struct engine *e, engine_flush_fn fn, void *arg);
 struct engine_info {
   uint64_t generation; /* of the last durable commit */
   uint8_t commit_id[16];
+  struct lineage_point here; /* the same commit */
   uint64_t units_end, units_limit;
   uint64_t used_units; /* not free: live, pending and reserved for the log */
   uint64_t free_units; /* what can still be reserved, growth included */
@@ -81,6 +88,7 @@ struct engine_info {
   uint64_t sealed_blocks, sealed_bytes; /* under the current epoch's keys, at least */
   uint32_t chunk_bytes;
   bool read_only, failed, fell_back;
+  bool unchanged;    /* failed while it was opened: what is in memory is what is committed */
   bool ring_damaged; /* superblocks are gone that no power cut destroys; only where read-only */
   char failure[160];
 };

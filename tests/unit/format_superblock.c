@@ -102,6 +102,7 @@ static struct superblock make_superblock(void) {
       .chunk_bytes = 16384,
       .node_bytes = FORMAT_NODE_BYTES,
       .root_level = 2,
+      .branch = {.id = {9, 8, 7}, .first = 11, .number = 4},
       .log =
           {
               .sets = {{5000, 100}, {6000, 100}, {7000, 200}},
@@ -130,6 +131,8 @@ static void test_superblock_round_trip(void **state) {
   assert_true(back.inodes == 50 && back.used_units == 9000 && back.root_level == 2);
   assert_true(back.sealed_blocks == 1ull << 50 && back.sealed_bytes == UINT64_MAX);
   assert_true(le64_get(plain + 536) == 1ull << 50 && le64_get(plain + 544) == UINT64_MAX);
+  assert_true(back.branch.first == 11 && back.branch.number == 4);
+  assert_memory_equal(back.branch.id, sb.branch.id, 16);
   assert_memory_equal(back.commit_id, sb.commit_id, 16);
   assert_memory_equal(back.header_mac, sb.header_mac, 32);
   assert_memory_equal(back.parent_commit_id, sb.parent_commit_id, 16);
@@ -206,6 +209,18 @@ static void spoil_node(struct superblock *sb) {
 static void spoil_level(struct superblock *sb) {
   sb->root_level = FORMAT_LEVELS_MAX;
 }
+static void spoil_branch_none(struct superblock *sb) {
+  sb->branch.first = 0;
+}
+static void spoil_branch_future(struct superblock *sb) {
+  sb->branch.first = 13;
+}
+static void spoil_branch_number(struct superblock *sb) {
+  sb->branch.number = 0;
+}
+static void spoil_branch_count(struct superblock *sb) {
+  sb->branch.number = 12;
+}
 static void spoil_no_root(struct superblock *sb) {
   sb->root.unit = 0;
 }
@@ -265,6 +280,8 @@ static void test_superblock_contradictions(void **state) {
       spoil_sets_overlap,   spoil_checkpoint_units,
       spoil_current,        spoil_checkpoint,
       spoil_last,           spoil_next_unit,
+      spoil_branch_none,    spoil_branch_future,
+      spoil_branch_number,  spoil_branch_count,
   };
   for (size_t i = 0; i < sizeof spoils / sizeof spoils[0]; i++) {
     uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
@@ -281,7 +298,7 @@ static void test_superblock_hostile_bytes(void **state) {
   uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
   struct superblock sb = make_superblock(), back;
   superblock_encode(&sb, plain);
-  for (size_t at = 552; at < sizeof plain; at++) {
+  for (size_t at = 584; at < sizeof plain; at++) {
     plain[at] = 1;
     assert_int_equal(superblock_decode(plain, &back), NACRE_ERR_DAMAGED);
     plain[at] = 0;

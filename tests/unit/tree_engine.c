@@ -25,6 +25,8 @@ static void tally_node(void *arg, const struct ptr *ptr, uint8_t level) {
 
 static enum nacre_err tally_record(void *arg, const struct key *key, const uint8_t *value, size_t len) {
   struct tally *t = arg;
+  if (key->type == FORMAT_RECORD_LINEAGE)
+    return NACRE_OK;
   t->records++;
   if (key->type == FORMAT_RECORD_EXTENT) {
     struct extent x;
