@@ -60,7 +60,7 @@ class Volume:
         os.makedirs(self.mount_point, exist_ok=True)
         runtime = os.path.join(folder, "run")
         os.makedirs(runtime, mode=0o700, exist_ok=True)
-        self.env = dict(os.environ, XDG_RUNTIME_DIR=runtime)
+        self.env = dict(os.environ, XDG_RUNTIME_DIR=runtime, XDG_STATE_HOME=runtime)
         self.mounted = False
 
     def run(self, *words):

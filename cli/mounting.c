@@ -67,6 +67,10 @@ static int take_own(struct mounting *mounting, char *word) {
   } else if (starts_with(word, "memory=")) {
     if (!size_parse(value, &mounting->open.memory_bytes))
       return -1;
+  } else if (strcmp(word, "no-anchor") == 0) {
+    mounting->open.no_anchor = true;
+  } else if (strcmp(word, "accept-rollback") == 0) {
+    mounting->open.accept_rollback = true;
   } else if (strcmp(word, "foreground") == 0) {
     mounting->foreground = true;
   } else {

@@ -101,7 +101,7 @@ static const char *advice(enum nacre_err err) {
       {NACRE_ERR_NOT_VOLUME, "check the name, or make a volume with nacre create"},
       {NACRE_ERR_NO_SPACE, "make room and try again"},
       {NACRE_ERR_UNSUPPORTED, "use a newer nacre, or the machine that it was made on"},
-      {NACRE_ERR_ROLLED_BACK, "compare with your backups before you use it"},
+      {NACRE_ERR_ROLLED_BACK, "compare it with your backups; --accept-rollback takes it as it is"},
       {NACRE_ERR_LIMIT, "if you trust this volume, raise --kdf-memory-max"},
       {NACRE_ERR_IO, "check the storage under it"},
       {NACRE_ERR_READ_ONLY, "open it for writing, on storage that can be written"},
@@ -121,16 +121,27 @@ static const char *code_name(int code) {
   return code >= 0 && (size_t)code < count ? code_names[code] : "other";
 }
 
+static void print_json_object(const char *name, struct json_object *inner) {
+  struct json_object *whole = json_object_new_object();
+  report_json_add(whole, name, inner);
+  (void)fprintf(stderr, "%s\n", json_object_to_json_string_ext(whole, JSON_C_TO_STRING_NOSLASHESCAPE));
+  (void)json_object_put(whole);
+}
+
 static void print_json_error(int code, const char *subject, const char *message) {
   struct json_object *error = json_object_new_object();
   report_json_add(error, "code", json_object_new_int(code));
   report_json_add(error, "name", json_object_new_string(code_name(code)));
   report_json_add(error, "subject", subject != NULL ? report_json_text(subject) : NULL);
   report_json_add(error, "message", report_json_text(message));
-  struct json_object *whole = json_object_new_object();
-  report_json_add(whole, "error", error);
-  (void)fprintf(stderr, "%s\n", json_object_to_json_string_ext(whole, JSON_C_TO_STRING_NOSLASHESCAPE));
-  (void)json_object_put(whole);
+  print_json_object("error", error);
+}
+
+static void print_json_warning(const char *subject, const char *message) {
+  struct json_object *warning = json_object_new_object();
+  report_json_add(warning, "subject", subject != NULL ? report_json_text(subject) : NULL);
+  report_json_add(warning, "message", report_json_text(message));
+  print_json_object("warning", warning);
 }
 
 static void print_line(int priority, const char *subject, const char *message) {
@@ -175,6 +186,22 @@ void report_note(const char *subject, const char *format, ...) {
   (void)fflush(stdout);
   if (message != NULL)
     print_line(LOG_NOTICE, subject, message);
+  free(message);
+}
+
+void report_warning(const char *subject, const char *format, ...) {
+  char *message = NULL, *marked = NULL;
+  va_list args;
+  va_start(args, format);
+  if (vasprintf(&message, format, args) < 0)
+    message = NULL;
+  va_end(args);
+  (void)fflush(stdout);
+  if (message != NULL && use_json && !use_syslog)
+    print_json_warning(subject, message);
+  else if (message != NULL && asprintf(&marked, "warning: %s", message) >= 0)
+    print_line(LOG_WARNING, subject, marked);
+  free(marked);
   free(message);
 }
 

@@ -47,6 +47,8 @@ int report_errno(const char *subject, const char *what, int error);
 int report_exit_code_errno(int error);
 /* A remark on stderr that is no error. Left out with --json. */
 void report_note(const char *subject, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What a person should look into, though the command goes on. With --json an object on stderr. */
+void report_warning(const char *subject, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int report_no_memory(void);
 
 /* Print a JSON report on stdout and free it. */

@@ -4,17 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "anchor.h"
 #include "fuse/control.h"
 #include "interrupt.h"
 #include "report.h"
 #include "terminal.h"
 
-const struct option_spec volume_specs[] = {{"kdf-memory-max", 0, OPTION_SIZE,
-                                            offsetof(struct volume_options, kdf_memory_max_bytes), "SIZE",
-                                            "most memory that a keyslot may ask for (4G)"},
-                                           {"memory", 0, OPTION_SIZE, offsetof(struct volume_options, memory_bytes),
-                                            "SIZE", "limit for caches and unwritten data (64M)"},
-                                           {0}};
+const struct option_spec volume_specs[] = {
+    {"kdf-memory-max", 0, OPTION_SIZE, offsetof(struct volume_options, kdf_memory_max_bytes), "SIZE",
+     "most memory that a keyslot may ask for (4G)"},
+    {"memory", 0, OPTION_SIZE, offsetof(struct volume_options, memory_bytes), "SIZE",
+     "limit for caches and unwritten data (64M)"},
+    {"no-anchor", 0, OPTION_FLAG, offsetof(struct volume_options, no_anchor), NULL,
+     "neither look nor remember whether it is older than when it was last open here"},
+    {"accept-rollback", 0, OPTION_FLAG, offsetof(struct volume_options, accept_rollback), NULL,
+     "open it though it is, and go on from there"},
+    {0}};
 
 struct nacre_target volume_target(const char *path) {
   return (struct nacre_target){.struct_size = sizeof(struct nacre_target), .path = path};
@@ -82,8 +87,18 @@ static int check_askable(const struct volume_request *request, const struct nacr
 static void note_fallback(const char *path, nacre_volume *vol) {
   struct nacre_volume_info info = {.struct_size = sizeof info};
   if (nacre_volume_get_info(vol, &info) == NACRE_OK && info.fell_back)
-    report_note(path,
-                "this is not the newest commit that there was: that one is damaged, or superblocks were destroyed");
+    report_warning(
+        path, "this is not the newest commit that there was: that one is damaged, or superblocks were destroyed");
+}
+
+static void give_anchor(const struct volume_request *request, struct nacre_open_options *open_options) {
+  const char *why = NULL;
+  open_options->accept_rollback = request->options->accept_rollback;
+  if (request->options->no_anchor)
+    return;
+  open_options->anchor = anchor_files(&why);
+  if (open_options->anchor == NULL)
+    report_warning(request->path, "its state can't be remembered (%s): a rollback will not be noticed", why);
 }
 
 /* Only a terminal is asked again after a wrong answer; what options name is tried once. */
@@ -125,14 +140,17 @@ int volume_open(const struct volume_request *request, nacre_volume **out) {
                                             .commit_interval_ms = request->commit_interval_ms,
                                             .kdf_memory_max_bytes = request->options->kdf_memory_max_bytes,
                                             .cancel = interrupt_catch()};
+  give_anchor(request, &open_options);
   struct credential_wanted wanted = {.volume = request->path,
                                      .source = &request->options->credential,
                                      .recovery_slot = has_slot(&info, NACRE_SLOT_RECOVERY)};
   code = open_asking(&target, request, &open_options, &wanted, out);
-  if (code == EXIT_DONE)
+  if (code == EXIT_DONE) {
     note_fallback(request->path, *out);
-  else
+    anchor_note(request->path, *out);
+  } else {
     interrupt_deliver();
+  }
   return code;
 }
 

@@ -14,11 +14,12 @@ struct volume_options {
   struct credential_source credential;
   uint64_t kdf_memory_max_bytes; /* 0: the library's ceiling */
   uint64_t memory_bytes;         /* 0: the library's default */
+  bool no_anchor, accept_rollback;
 };
 #define VOLUME_OPTIONS_NONE                                                                                          \
   { .credential = CREDENTIAL_SOURCE_NONE }
 
-/* --kdf-memory-max and --memory, offsets into struct volume_options. */
+/* --kdf-memory-max, --memory, --no-anchor and --accept-rollback, offsets into struct volume_options. */
 extern const struct option_spec volume_specs[];
 /* The groups of a command that opens a volume, for the end of its list; `o` is a struct volume_options. */
 #define VOLUME_GROUPS(o)                                                                                             \

@@ -37,6 +37,8 @@ class Daemon:
         self.nacre = os.environ["NACRE"]
         self.volume, self.folder, self.passfile = volume, folder, passfile
         self.pid = None
+        # What the program remembers of it lies beside it: a kill must not look like a rollback, whoever's home this is.
+        os.environ["XDG_STATE_HOME"] = os.path.join(os.path.dirname(os.path.abspath(volume)), "state")
         keep = os.environ.get("NACRE_KEEP")
         self.kept = os.path.join(keep, os.path.basename(volume)) if keep else None
 
