@@ -292,8 +292,9 @@ struct nacre_volume_info {
   uint64_t dirty_bytes;     /* not yet committed */
   uint64_t memory_bytes;    /* held by caches now */
   bool read_only;
-  bool failed;    /* went read-only after a failure; failure says why */
-  bool fell_back; /* not at the newest commit that there was: that is damaged, or superblocks are gone */
+  bool failed; /* went read-only after a failure; failure says why */
+  bool
+      fell_back; /* not, or perhaps not, at the newest commit: it is damaged, or superblocks are gone or unreadable */
   char failure[160];
 };
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info);

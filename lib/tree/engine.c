@@ -213,8 +213,11 @@ static enum nacre_err load_newest(struct engine *e, const struct ring_found *rin
   if (!lost || !parent)
     return err;
   engine_unload(e);
-  if (load_commit(e, &ring->second) != NACRE_OK)
-    return err_set(NACRE_ERR_DAMAGED, "neither the newest commit nor the one before it can be read");
+  enum nacre_err second = load_commit(e, &ring->second);
+  if (second != NACRE_OK && second != NACRE_ERR_DAMAGED)
+    return second;
+  if (second != NACRE_OK) /* where the storage failed, nobody knows that anything is damaged */
+    return err_set(err, "neither the newest commit nor the one before it can be read");
   e->fell_back = true;
   return NACRE_OK;
 }
@@ -282,7 +285,7 @@ static enum nacre_err open_in(struct engine *e) {
   count_sealed(e, &ring.newest);
   e->tree.generation = ring.highest + 1 + (e->fell_back ? LOST_GENERATIONS_MAX : 0);
   e->ring_from = e->fell_back ? e->tree.generation : e->durable.ring_from;
-  e->ring_damaged = ring.missing > 0 && !ring.unreadable;
+  e->ring_damaged = ring.missing > 0 || ring.unreadable;
   if (e->durable.ro_compat & ~FORMAT_RO_COMPAT_KNOWN)
     e->read_only = true;
   if (e->options.admit != NULL)

@@ -89,7 +89,7 @@ struct engine_info {
   uint32_t chunk_bytes;
   bool read_only, failed, fell_back;
   bool unchanged;    /* failed while it was opened: what is in memory is what is committed */
-  bool ring_damaged; /* superblocks are gone that no power cut destroys; only where read-only */
+  bool ring_damaged; /* superblocks are gone that no power cut destroys, or cannot be read; only where read-only */
   char failure[160];
 };
 void engine_get_info(struct engine *e, struct engine_info *info);

@@ -171,6 +171,42 @@ static void unreadable_root_leaves_its_parent_to_read(void **state) {
   fx_end(&f);
 }
 
+/* The newest superblock can't be read: what is before it is shown, and said to be that. */
+static void unreadable_superblock_is_told(void **state) {
+  (void)state;
+  struct fixture f;
+  struct engine_info info;
+  fx_make(&f, 64 * MIB, 0, 8 * MIB);
+  uint64_t parent = 0;
+  for (uint8_t i = 1; i <= 2; i++) {
+    parent = f.e->durable.root.unit * FORMAT_UNIT_BYTES;
+    put(f.e, 1, i);
+    ok(engine_commit(f.e));
+  }
+  bad_offset = superblock_offset(f.e->durable.generation) + 100;
+  uint64_t root = f.e->durable.root.unit * FORMAT_UNIT_BYTES;
+  engine_close(f.e);
+  plain_read = f.store.ops.read;
+  f.store.ops.read = bad_sector;
+  ok(try_open(&f, true));
+  engine_get_info(f.e, &info);
+  assert_true(info.ring_damaged);
+  assert_int_equal(get(f.e, 1), 1);
+  engine_close(f.e);
+  ok(try_open(&f, false));
+  engine_get_info(f.e, &info);
+  assert_true(info.failed && info.read_only);
+  engine_close(f.e);
+  /* A root that can't be read and a parent that is damaged: nobody knows that all of it is. */
+  bad_offset = root + 100;
+  damage(&f, parent);
+  f.store.ops.read = bad_sector;
+  assert_int_equal(try_open(&f, true), NACRE_ERR_IO);
+  f.store.ops.read = plain_read;
+  ok(try_open(&f, true));
+  fx_end(&f);
+}
+
 static void no_superblock_is_written_that_would_be_refused(void **state) {
   (void)state;
   struct fixture f;
@@ -427,6 +463,7 @@ int main(void) {
     cmocka_unit_test(writer_who_began_where_we_did_is_noticed),
     cmocka_unit_test(fallback_lasts_without_a_change),
     cmocka_unit_test(unreadable_root_leaves_its_parent_to_read),
+    cmocka_unit_test(unreadable_superblock_is_told),
     cmocka_unit_test(no_superblock_is_written_that_would_be_refused),
     cmocka_unit_test(branch_is_no_leaf),
     cmocka_unit_test(leaf_without_records_is_damage),
