@@ -16,10 +16,10 @@ static enum nacre_err damaged(const char *what) {
 }
 
 static enum nacre_err check_version(uint8_t first, const char *what) {
-  if ((first & 0x7fu) == FORMAT_RECORD_VERSION)
+  if (first == FIRST_BYTE)
     return NACRE_OK;
-  return err_set(NACRE_ERR_UNSUPPORTED, "%s record of version %u, which this program does not know", what,
-                 first & 0x7fu);
+  return err_set(NACRE_ERR_UNSUPPORTED, "%s record that begins with %#x, which this program does not know", what,
+                 first);
 }
 
 static void write_ino(struct writer *w, uint64_t ino) {
