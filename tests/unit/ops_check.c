@@ -238,6 +238,37 @@ static void test_extents(void **state) {
   free(x);
 }
 
+static void keep_last_unit(void *arg, uint64_t unit, uint64_t units) {
+  uint64_t *last = arg;
+  *last = unit + units - 1;
+}
+
+/* A record that names the engine's own places: never for them to be given back. */
+static void test_extents_of_the_engine(void **state) {
+  struct fixture *f = *state;
+  struct seen s;
+  uint64_t log_unit = 0;
+  struct extent *x = calloc(1, sizeof *x);
+  get(f, f->file, FORMAT_RECORD_EXTENT, &s);
+  assert_int_equal(extent_decode(s.value, s.len, UINT64_MAX, x), NACRE_OK);
+  const uint64_t group_units[] = {1, 127, 4096, 4223, 4095}; /* the last begins before its group */
+  for (size_t i = 0; i < sizeof group_units / sizeof group_units[0]; i++) {
+    uint8_t value[FORMAT_VALUE_MAX_BYTES];
+    struct extent *back = calloc(1, sizeof *back);
+    x->unit = group_units[i];
+    assert_int_equal(extent_decode(value, extent_encode(x, value), UINT64_MAX, back), NACRE_ERR_DAMAGED);
+    free(back);
+  }
+  engine_fixed_units(f->v->engine, keep_last_unit, &log_unit);
+  x->unit = log_unit;
+  put(f, s.key, s.value, extent_encode(x, s.value));
+  assert_found(f, NULL, "belong to another block too");
+  enum nacre_err unlinked = fs_unlink(f->v->fs, f->folder, "file", 4);
+  assert_true(unlinked == NACRE_OK || unlinked == NACRE_ERR_DAMAGED || unlinked == NACRE_ERR_READ_ONLY);
+  assert_int_equal(fs_sync(f->v->fs), NACRE_ERR_READ_ONLY);
+  free(x);
+}
+
 static void test_lost_space(void **state) {
   struct fixture *f = *state;
   struct seen s;
@@ -343,6 +374,7 @@ int main(void) {
       WITH_VOLUME(test_parents),
       WITH_VOLUME(test_orphans),
       WITH_VOLUME(test_extents),
+      WITH_VOLUME(test_extents_of_the_engine),
       WITH_VOLUME(test_lost_space),
       WITH_VOLUME(test_space_given_back_too_early),
       WITH_VOLUME(test_tails),
