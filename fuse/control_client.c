@@ -2,24 +2,53 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How long the sockets of one other user may take to tell their status: root asks everybody's, and must not wait for
+ * what a user made to be waited for. */
+#define OTHERS_PATIENCE_MS 10000
 
 struct found {
   struct control_mount *list;
   size_t count;
 };
 
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Whether there is something to read before the deadline; 0: there is none. */
+static bool wait_until(int fd, int64_t deadline_ms) {
+  struct pollfd ready = {.fd = fd, .events = POLLIN};
+  for (;;) {
+    int64_t left_ms = deadline_ms == 0 ? -1 : deadline_ms - now_ms();
+    if (deadline_ms != 0 && left_ms <= 0)
+      return false;
+    int got = poll(&ready, 1, (int)left_ms);
+    if (got > 0)
+      return true;
+    if (got < 0 && errno != EINTR)
+      return false;
+  }
+}
+
 /* ---- One question ---- */
 
-/* The connection, or -1 with errno; only to a process of `owner`. */
+/* The connection, or -1 with errno; only to a process of `owner`. Not waited for where another user lets us wait. */
 static int connect_to(const char *path, uid_t owner) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path) {
@@ -30,6 +59,8 @@ static int connect_to(const char *path, uid_t owner) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0)
     return -1;
+  const struct timeval patience = {.tv_sec = owner == geteuid() ? 0 : OTHERS_PATIENCE_MS / 1000};
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   struct ucred peer = {0};
   socklen_t len = sizeof peer;
   if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
@@ -55,11 +86,13 @@ static int send_request(int fd, const char *request) {
 /* What has come in and was not yet looked at: text[start, len). */
 struct replies {
   int fd;
+  int64_t deadline_ms; /* 0: none */
   size_t start, len;
   char text[CONTROL_LINE_MAX_BYTES];
 };
 
-/* The next line, without its newline, valid until the next call. NULL at the end, or where one is too long. */
+/* The next line, without its newline, valid until the next call. NULL at the end, at the deadline, or where one is
+ * too long. */
 static const char *next_line(struct replies *in) {
   for (;;) {
     char *line = in->text + in->start;
@@ -72,7 +105,7 @@ static const char *next_line(struct replies *in) {
     memmove(in->text, line, in->len - in->start);
     in->len -= in->start;
     in->start = 0;
-    if (in->len == sizeof in->text)
+    if (in->len == sizeof in->text || !wait_until(in->fd, in->deadline_ms))
       return NULL;
     ssize_t got = recv(in->fd, in->text + in->len, sizeof in->text - in->len, 0);
     if (got < 0 && errno == EINTR)
@@ -245,13 +278,22 @@ static int parse_status(const char *line, struct control_mount *out) {
   return out->volume != NULL && out->dir != NULL && out->failure != NULL ? 0 : -1;
 }
 
+/* A folder that is open and looked into. Its name may be another folder's by now: its owner can see to that. */
+struct folder {
+  DIR *dir;
+  const char *path;
+  uid_t owner;
+  int64_t deadline_ms;
+};
+
 /* NACRE_ERR_NOT_FOUND where nothing of use is answered. */
-static enum nacre_err ask_status(int fd, const char *path, uid_t owner, struct control_mount *out) {
+static enum nacre_err ask_status(int fd, const char *path, const struct folder *folder, struct control_mount *out) {
   struct replies *in = calloc(1, sizeof *in);
   if (in == NULL)
     return NACRE_ERR_NO_MEMORY;
   in->fd = fd;
-  *out = (struct control_mount){.uid = owner, .socket_path = strdup(path)};
+  in->deadline_ms = folder->deadline_ms;
+  *out = (struct control_mount){.uid = folder->owner, .socket_path = strdup(path)};
   const char *reply = ask(in, "status");
   enum nacre_err err = NACRE_OK;
   if (out->socket_path == NULL)
@@ -274,15 +316,18 @@ static int append(struct found *found, const struct control_mount *mount) {
 }
 
 /* 0 also for what does not answer; -1 only without memory. */
-static int add_socket(struct found *found, const char *path, uid_t owner) {
-  int fd = connect_to(path, owner);
+static int add_socket(struct found *found, const struct folder *folder, const char *name) {
+  char path[PATH_MAX];
+  if (snprintf(path, sizeof path, "%s/%s", folder->path, name) >= (int)sizeof path)
+    return 0;
+  int fd = connect_to(path, folder->owner);
   if (fd < 0) {
     if (errno == ECONNREFUSED)
-      unlink(path); /* its process was killed */
+      unlinkat(dirfd(folder->dir), name, 0); /* its process was killed */
     return 0;
   }
   struct control_mount mount;
-  enum nacre_err err = ask_status(fd, path, owner, &mount);
+  enum nacre_err err = ask_status(fd, path, folder, &mount);
   close(fd);
   if (err == NACRE_ERR_NOT_FOUND)
     return 0;
@@ -293,27 +338,35 @@ static int add_socket(struct found *found, const char *path, uid_t owner) {
   return -1;
 }
 
-static int add_folder(struct found *found, const char *folder) {
-  struct stat st;
-  if (lstat(folder, &st) != 0 || !control_folder_is_safe(folder, st.st_uid))
-    return 0;
-  if (geteuid() != 0 && st.st_uid != geteuid())
-    return 0;
-  DIR *dir = opendir(folder);
+/* Only what its owner alone can write to, and what is ours unless we are root. NULL where it is not so. */
+static DIR *open_folder(const char *path, struct stat *st) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return NULL;
+  bool good = fstat(fd, st) == 0 && (st->st_mode & 077) == 0 && (geteuid() == 0 || st->st_uid == geteuid());
+  DIR *dir = good ? fdopendir(fd) : NULL;
   if (dir == NULL)
+    close(fd);
+  return dir;
+}
+
+static int add_folder(struct found *found, const char *path) {
+  struct stat st;
+  struct folder folder = {.dir = open_folder(path, &st), .path = path};
+  if (folder.dir == NULL)
     return 0;
+  folder.owner = st.st_uid;
+  folder.deadline_ms = st.st_uid == geteuid() ? 0 : now_ms() + OTHERS_PATIENCE_MS;
   int result = 0;
   const struct dirent *entry = NULL;
-  while (result == 0 && (entry = readdir(dir)) != NULL) {
+  while (result == 0 && (folder.deadline_ms == 0 || now_ms() < folder.deadline_ms) &&
+         (entry = readdir(folder.dir)) != NULL) {
     size_t len = strlen(entry->d_name);
     size_t suffix = sizeof CONTROL_SUFFIX - 1;
-    char path[PATH_MAX];
-    if (len <= suffix || strcmp(entry->d_name + len - suffix, CONTROL_SUFFIX) != 0)
-      continue;
-    if (snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < (int)sizeof path)
-      result = add_socket(found, path, st.st_uid);
+    if (len > suffix && strcmp(entry->d_name + len - suffix, CONTROL_SUFFIX) == 0)
+      result = add_socket(found, &folder, entry->d_name);
   }
-  closedir(dir);
+  closedir(folder.dir);
   return result;
 }
 

@@ -8,9 +8,12 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 mkdir stick m1 m2
 head -c 5000000 /dev/urandom >big
+silent='' silent_folder=''
 ended() {
   end_mounts
   umount stick 2>/dev/null
+  [ -z "$silent" ] || kill "$silent"
+  [ -z "$silent_folder" ] || rm -rf "$silent_folder"
 }
 trap ended EXIT
 for kind in vfat exfat; do
@@ -40,6 +43,50 @@ for kind in vfat exfat; do
   rm -f toomuch back
   umount stick
 done
+
+# Root asks every user's mounts, and one user's must not make it wait for ever: two sockets take what they are asked,
+# one says nothing to it, the other never comes to an end.
+mallory=54321
+if mkdir -m 700 /tmp/nacre-$mallory; then
+  silent_folder=/tmp/nacre-$mallory
+  chown $mallory $silent_folder
+  setpriv --reuid $mallory --regid $mallory --clear-groups python3 - $silent_folder <<'END' &
+import socket
+import sys
+import time
+
+listeners = []
+for name in ("1.sock", "2.sock"):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1] + "/" + name)
+    listener.listen()
+    listener.setblocking(False)
+    listeners.append(listener)
+taken = []
+while True:
+    for number, listener in enumerate(listeners):
+        try:
+            taken.append((number, listener.accept()[0]))
+        except BlockingIOError:
+            pass
+    for number, connection in taken:
+        try:
+            connection.send(b"." * number)
+        except OSError:
+            pass
+    time.sleep(0.1)
+END
+  silent=$!
+  until [ -S $silent_folder/2.sock ] || ! kill -0 "$silent" 2>/dev/null; do sleep 0.1; done
+  # Away from root's own mounts, whoever's test they are of.
+  works "a user's silent sockets don't keep root waiting" timeout 100 unshare -m sh -c '
+    mkdir -p /run/nacre && mount -t tmpfs -o mode=700 tmpfs /run/nacre && exec "$0" status' "$NACRE"
+  kill "$silent"
+  rm -rf $silent_folder
+  silent='' silent_folder=''
+else
+  skip "silent sockets" "there is a /tmp/nacre-$mallory"
+fi
 
 chmod 711 "$TEST_TMP"
 chmod 755 m1 m2
