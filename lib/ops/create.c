@@ -26,6 +26,7 @@ struct create {
   struct header_sealed *sealed;
   uint8_t *master_key;
   uint8_t *raw;
+  uint64_t generation; /* of the commit that has the root folder */
   bool headers_begun;
 };
 
@@ -144,7 +145,26 @@ static enum nacre_err fill_areas(const struct create *c) {
   return store_sync(c->store);
 }
 
-static enum nacre_err with_engine(const struct create *c, struct workers *workers, bool make_root) {
+static enum nacre_err make_root_folder(struct create *c, struct engine *engine, struct fs *fs) {
+  struct engine_info info;
+  ERR_TRY(fs_make_root(fs, c->request->root_uid, c->request->root_gid, c->request->root_mode));
+  ERR_TRY(fs_sync(fs));
+  engine_get_info(engine, &info);
+  c->generation = info.generation;
+  return NACRE_OK;
+}
+
+/* Reading alone, an opening is content with an older commit where it can't read the newest. Here none will do. */
+static enum nacre_err look_at_root(const struct create *c, struct engine *engine, struct fs *fs) {
+  struct engine_info info;
+  struct nacre_attr attr;
+  engine_get_info(engine, &info);
+  if (info.generation != c->generation)
+    return err_set(NACRE_ERR_IO, "the volume does not read back as it was written");
+  return fs_getattr(fs, NACRE_ROOT_INO, &attr);
+}
+
+static enum nacre_err with_engine(struct create *c, struct workers *workers, bool make_root) {
   struct engine_keys keys;
   struct engine *engine = NULL;
   struct fs *fs = NULL;
@@ -158,21 +178,15 @@ static enum nacre_err with_engine(const struct create *c, struct workers *worker
   }
   ERR_TRY(engine_open(c->store, &keys, workers, &options, &engine));
   err = fs_new(engine, workers, ENGINE_MEMORY_BYTES, &fs);
-  if (err == NACRE_OK && make_root) {
-    err = fs_make_root(fs, c->request->root_uid, c->request->root_gid, c->request->root_mode);
-    if (err == NACRE_OK)
-      err = fs_sync(fs);
-  } else if (err == NACRE_OK) {
-    struct nacre_attr attr;
-    err = fs_getattr(fs, NACRE_ROOT_INO, &attr);
-  }
+  if (err == NACRE_OK)
+    err = make_root ? make_root_folder(c, engine, fs) : look_at_root(c, engine, fs);
   if (fs)
     fs_free(fs);
   engine_close(engine);
   return err;
 }
 
-static enum nacre_err make_tree(const struct create *c, struct workers *workers) {
+static enum nacre_err make_tree(struct create *c, struct workers *workers) {
   struct engine_geometry geometry = {.size_limit_bytes = c->size_limit_bytes,
                                      .chunk_bytes = c->request->chunk_bytes,
                                      .header_sequence = c->header->sequence};
@@ -201,7 +215,7 @@ static enum nacre_err verify_headers(const struct create *c, struct headers *h, 
 }
 
 /* What is on the store now, read back as an opening would. */
-static enum nacre_err verify(const struct create *c, struct workers *workers) {
+static enum nacre_err verify(struct create *c, struct workers *workers) {
   struct headers *h = calloc(1, sizeof *h);
   struct header_sealed *sealed = secmem_alloc(sizeof *sealed);
   enum nacre_err err = NACRE_ERR_NO_MEMORY;

@@ -3,15 +3,18 @@
 #include "fault/places.h"
 #include "support/report.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static atomic_ulong seen, failed, failing_nth;
-static atomic_bool failing_for_ever;
+static atomic_bool failing_for_ever, locking_refused;
+static atomic_ulong refusals;
 static bool noting;
 
 #if REPORT_SLOWNESS == 1
@@ -67,6 +70,27 @@ SEEN void *realloc(void *old, size_t size) {
   return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(old, size);
 }
 
+/* Secret memory comes from libsodium, which maps it. */
+SEEN void *sodium_malloc(size_t size);
+SEEN void *sodium_malloc(size_t size) {
+  static void *(*real)(size_t size);
+  if (real == NULL)
+    *(void **)&real = dlsym(RTLD_NEXT, "sodium_malloc");
+  return fails(__builtin_return_address(0)) ? NULL : real(size);
+}
+
+/* What libsodium locks it with. */
+SEEN int mlock(const void *at, size_t len) {
+  static int (*real)(const void *at, size_t len);
+  if (real == NULL)
+    *(void **)&real = dlsym(RTLD_NEXT, "mlock");
+  if (!atomic_load(&locking_refused))
+    return real(at, len);
+  atomic_fetch_add(&refusals, 1);
+  errno = ENOMEM;
+  return -1;
+}
+
 bool allocations_supported(void) {
   if (library_end == 0)
     (void)dl_iterate_phdr(find_library, NULL);
@@ -80,6 +104,15 @@ bool allocations_supported(void) {
 }
 
 #endif
+
+void allocations_refuse_locking(bool refuse) {
+  atomic_store(&refusals, 0);
+  atomic_store(&locking_refused, refuse);
+}
+
+unsigned long allocations_refusals(void) {
+  return atomic_load(&refusals);
+}
 
 void allocations_arm(unsigned long nth, bool lasting) {
   atomic_store(&failing_nth, 0);

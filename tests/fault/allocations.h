@@ -13,4 +13,8 @@ void allocations_note_places(bool on);
 unsigned long allocations_count(void);
 unsigned long allocations_hits(void);
 
+/* From now on no memory can be locked, until it is taken back; and how often that was refused. */
+void allocations_refuse_locking(bool refuse);
+unsigned long allocations_refusals(void);
+
 #endif

@@ -32,13 +32,14 @@ struct plan {
   size_t write_max_bytes;
   enum fault_call call;
   int errnum;
+  bool loses; /* what a failing sync should have brought to the medium is lost */
 };
 
 /* Invariant: the volume has said that marks[durable] is durable. */
 struct run {
   const struct plan *plan;
   const nacre_credential *cred;
-  struct disk disk;
+  struct disk disk, medium;
   struct faulty faulty;
   struct workload w;
   nacre_volume *vol;
@@ -212,12 +213,15 @@ static unsigned long run_once(struct run *r, uint64_t seed, unsigned long nth, b
             lasting ? "from then on" : "once");
   report_watchdog(60);
   disk_mark(&r->disk);
+  disk_mark(&r->medium);
   workload_init(&r->w, seed);
   r->w.write_max_bytes = r->plan->write_max_bytes;
   r->w.file_max_bytes = r->plan->write_max_bytes * 3;
   if (r->plan->fill_bytes > 0)
     workload_filled(&r->w, r->plan->fill_bytes);
   look_before(r);
+  if (r->plan->loses)
+    faulty_cache(&r->faulty, &r->medium);
   fault_arm(r, nth, lasting);
   bool told = use_failing(r);
   unsigned long hits, calls = fault_disarm(r, &hits);
@@ -225,11 +229,14 @@ static unsigned long run_once(struct run *r, uint64_t seed, unsigned long nth, b
     report_fail("an error without a fault");
   if (!told && hits > 0 && !fault_may_pass(r->plan))
     report_fail("nobody told of the fault");
+  if (r->plan->loses)
+    faulty_lose_cache(&r->faulty);
   check_sound(r);
   while (r->mark_count > 0)
     dump_free(&r->marks[--r->mark_count].dump);
   r->durable = 0;
   workload_free(&r->w);
+  disk_rewind(&r->medium);
   disk_rewind(&r->disk);
   return calls;
 }
@@ -256,8 +263,10 @@ static void run_plan(const struct plan *plan, const nacre_credential *cred, uint
   r.plan = plan;
   r.cred = cred;
   disk_init(&r.disk, SIZE_BYTES);
+  disk_init(&r.medium, SIZE_BYTES);
   faulty_init(&r.faulty, &r.disk);
   make_base(&r, seed);
+  disk_copy(&r.disk, &r.medium);
   unsigned long calls = run_once(&r, seed, 0, false), runs = 0;
   for (unsigned long nth = 1; nth <= calls; nth += (calls + most - 1) / most) {
     (void)run_once(&r, seed, nth, false);
@@ -267,21 +276,25 @@ static void run_plan(const struct plan *plan, const nacre_credential *cred, uint
   report_ok("%s, seed %llu: %lu of %lu %ss failed, once and for ever: %lu runs", plan->name, (unsigned long long)seed,
             runs / 2, calls, fault_name(plan), runs);
   faulty_end(&r.faulty);
+  disk_free(&r.medium);
   disk_free(&r.disk);
 }
 
 static const struct plan plans[] = {
-    {"EIO", 0, 0, 60000, FAULT_READ, EIO},
-    {"EIO", 0, 0, 60000, FAULT_WRITE, EIO},
-    {"ENOSPC", 0, 0, 60000, FAULT_WRITE, ENOSPC},
-    {"EIO", 0, 0, 60000, FAULT_SYNC, EIO},
-    {"ENOSPC in a growing container", 13u << 20, 0, 900000, FAULT_RESIZE, ENOSPC},
-    {"EIO in a growing container", 13u << 20, 0, 900000, FAULT_RESIZE, EIO},
-    {"EIO with threads", 0, 2, 60000, FAULT_READ, EIO},
-    {"EIO with threads", 0, 2, 60000, FAULT_WRITE, EIO},
-    {"EIO with threads", 0, 2, 60000, FAULT_SYNC, EIO},
-    {"out of memory", 0, 0, 60000, ALLOCATIONS, ENOMEM},
-    {"out of memory with threads", 0, 2, 60000, ALLOCATIONS, ENOMEM},
+    {"EIO", 0, 0, 60000, FAULT_READ, EIO, false},
+    {"EIO", 0, 0, 60000, FAULT_WRITE, EIO, false},
+    {"ENOSPC", 0, 0, 60000, FAULT_WRITE, ENOSPC, false},
+    {"EIO", 0, 0, 60000, FAULT_SYNC, EIO, false},
+    {"EIO that loses what was written", 0, 0, 60000, FAULT_SYNC, EIO, true},
+    {"EIO that loses what was written, in a growing container", 13u << 20, 0, 900000, FAULT_SYNC, EIO, true},
+    {"ENOSPC in a growing container", 13u << 20, 0, 900000, FAULT_RESIZE, ENOSPC, false},
+    {"EIO in a growing container", 13u << 20, 0, 900000, FAULT_RESIZE, EIO, false},
+    {"EIO with threads", 0, 2, 60000, FAULT_READ, EIO, false},
+    {"EIO with threads", 0, 2, 60000, FAULT_WRITE, EIO, false},
+    {"EIO with threads", 0, 2, 60000, FAULT_SYNC, EIO, false},
+    {"EIO with threads that loses what was written", 0, 2, 60000, FAULT_SYNC, EIO, true},
+    {"out of memory", 0, 0, 60000, ALLOCATIONS, ENOMEM, false},
+    {"out of memory with threads", 0, 2, 60000, ALLOCATIONS, ENOMEM, false},
 };
 
 /* --deep [SEED]: more seeds. */

@@ -64,7 +64,7 @@ void disk_watch_reads(struct disk *d, struct disk_trace *trace) {
   d->trace = trace;
 }
 
-static void trace_add(struct disk_trace *t, uint64_t offset, size_t len) {
+void disk_trace_add(struct disk_trace *t, uint64_t offset, size_t len) {
   if (t->count == t->cap) {
     t->cap = t->cap * 2 + 64;
     t->spans = realloc(t->spans, t->cap * sizeof *t->spans);
@@ -96,7 +96,7 @@ int disk_read(void *ctx, void *buf, size_t len, uint64_t offset) {
   if (ok && len > 0)
     memcpy(buf, d->bytes + offset, len);
   if (ok && len > 0 && d->trace != NULL)
-    trace_add(d->trace, offset, len);
+    disk_trace_add(d->trace, offset, len);
   pthread_mutex_unlock(&d->lock);
   return ok ? 0 : EIO;
 }

@@ -42,6 +42,7 @@ void disk_rewind(struct disk *d);
 size_t disk_level(const struct disk *d);
 void disk_rewind_to(struct disk *d, size_t level);
 /* Keep what is read from now on in `trace`; NULL: no longer. The caller frees the spans. */
+void disk_trace_add(struct disk_trace *t, uint64_t offset, size_t len);
 void disk_watch_reads(struct disk *d, struct disk_trace *trace);
 
 /* The store's calls; ctx is the disk. Close does nothing. */

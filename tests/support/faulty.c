@@ -1,5 +1,6 @@
 #include "support/faulty.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void faulty_init(struct faulty *f, struct disk *disk) {
@@ -9,6 +10,8 @@ void faulty_init(struct faulty *f, struct disk *disk) {
 }
 
 void faulty_end(struct faulty *f) {
+  free(f->unsynced.spans);
+  free(f->written.spans);
   pthread_mutex_destroy(&f->lock);
 }
 
@@ -50,6 +53,54 @@ static int meet(struct faulty *f, enum fault_call call) {
   return errnum;
 }
 
+/* ---- The cache ---- */
+
+void faulty_cache(struct faulty *f, struct disk *medium) {
+  f->medium = medium;
+  f->unsynced.count = f->written.count = 0;
+}
+
+static void copy_span(struct disk *from, struct disk *to, const struct disk_span *span) {
+  if (span->offset + span->len <= from->size_bytes && span->offset + span->len <= to->size_bytes)
+    (void)disk_write(to, from->bytes + span->offset, span->len, span->offset);
+}
+
+void faulty_lose_cache(struct faulty *f) {
+  for (size_t i = 0; i < f->written.count; i++)
+    copy_span(f->medium, f->disk, &f->written.spans[i]);
+}
+
+static int cached_write(struct faulty *f, const void *buf, size_t len, uint64_t offset) {
+  pthread_mutex_lock(&f->lock);
+  int errnum = disk_write(f->disk, buf, len, offset);
+  if (f->medium != NULL && errnum == 0) {
+    disk_trace_add(&f->unsynced, offset, len);
+    disk_trace_add(&f->written, offset, len);
+  }
+  pthread_mutex_unlock(&f->lock);
+  return errnum;
+}
+
+static void cached_sync(struct faulty *f, bool reaches) {
+  pthread_mutex_lock(&f->lock);
+  for (size_t i = 0; i < f->unsynced.count && reaches; i++)
+    copy_span(f->disk, f->medium, &f->unsynced.spans[i]);
+  f->unsynced.count = 0;
+  pthread_mutex_unlock(&f->lock);
+}
+
+/* The size is the host filesystem's own affair, and is in its journal. */
+static int cached_resize(struct faulty *f, uint64_t size) {
+  pthread_mutex_lock(&f->lock);
+  int errnum = disk_resize(f->disk, size);
+  if (errnum == 0 && f->medium != NULL)
+    errnum = disk_resize(f->medium, size);
+  pthread_mutex_unlock(&f->lock);
+  return errnum;
+}
+
+/* ---- The calls ---- */
+
 static int faulty_read(void *ctx, void *buf, size_t len, uint64_t offset) {
   struct faulty *f = ctx;
   int errnum = meet(f, FAULT_READ);
@@ -64,16 +115,17 @@ static int faulty_write(void *ctx, const void *buf, size_t len, uint64_t offset)
   struct faulty *f = ctx;
   int errnum = meet(f, FAULT_WRITE);
   if (errnum == 0)
-    return disk_write(f->disk, buf, len, offset);
+    return cached_write(f, buf, len, offset);
   /* A failed write may have come half the way. */
-  (void)disk_write(f->disk, buf, len / 2, offset);
+  (void)cached_write(f, buf, len / 2, offset);
   return errnum;
 }
 
 static int faulty_sync(void *ctx) {
   struct faulty *f = ctx;
   int errnum = meet(f, FAULT_SYNC);
-  return errnum == 0 ? disk_sync(f->disk) : errnum;
+  cached_sync(f, errnum == 0);
+  return errnum;
 }
 
 static int faulty_size(void *ctx, uint64_t *size) {
@@ -84,7 +136,7 @@ static int faulty_size(void *ctx, uint64_t *size) {
 static int faulty_resize(void *ctx, uint64_t size) {
   struct faulty *f = ctx;
   int errnum = meet(f, FAULT_RESIZE);
-  return errnum == 0 ? disk_resize(f->disk, size) : errnum;
+  return errnum == 0 ? cached_resize(f, size) : errnum;
 }
 
 const struct nacre_store_ops faulty_ops = {
