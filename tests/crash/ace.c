@@ -1,14 +1,12 @@
 /* All sequences of up to three operations, each with all states that a power cut can leave of it. */
 #include "crash/ace_ops.h"
-#include "crash/session.h"
-#include "crash/states.h"
+#include "crash/looker.h"
 #include "support/report.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define SIZE_BYTES (24u << 20)
-#define FOUND_MAX 64u
 /* Workloads on a base of one age, so that all places of the ring and the log are met. */
 #define WORKLOADS_AN_AGE 16u
 
@@ -23,35 +21,11 @@ struct bench {
   struct states_plan plan;
   struct prng prng;
   struct ace ace;
-  struct dump found[FOUND_MAX]; /* contents after cuts of this workload, each once */
-  unsigned found_count;
+  struct looker looker;
   unsigned long workloads;
 };
 
 /* ---- One workload ---- */
-
-static unsigned open_cut(void *arg, const struct nacre_store_ops *ops, void *ctx, bool lied) {
-  struct bench *b = arg;
-  const struct dump_tolerance tolerance = {.failures = lied};
-  char message[DUMP_MESSAGE_BYTES];
-  struct dump found;
-  session_look(b->session.cred, ops, ctx, lied, &found);
-  for (unsigned i = 0; i < b->found_count; i++) {
-    if (!dump_equal(&b->found[i], &found, &tolerance, message))
-      continue;
-    dump_free(&found);
-    return i;
-  }
-  if (b->found_count == FOUND_MAX)
-    report_fail("more than %u different contents after cuts", FOUND_MAX);
-  b->found[b->found_count] = found;
-  return b->found_count++;
-}
-
-static void judge(void *arg, unsigned found, size_t sure, size_t begun, bool lied) {
-  const struct bench *b = arg;
-  session_match(&b->session, &b->found[found], sure, begun, lied);
-}
 
 static void record(struct bench *b, const struct sequence *q) {
   struct ace *a = &b->ace;
@@ -69,7 +43,6 @@ static void record(struct bench *b, const struct sequence *q) {
 }
 
 static void run_sequence(struct bench *b, const struct sequence *q) {
-  const struct states_calls calls = {.open = open_cut, .judge = judge, .arg = b};
   struct disk *disk = &b->session.disk;
   report_within("%s%s%s%s%s", ace_op_name(q->ops[0]), q->length > 1 ? ", " : "",
                 q->length > 1 ? ace_op_name(q->ops[1]) : "", q->length > 2 ? ", " : "",
@@ -79,9 +52,7 @@ static void run_sequence(struct bench *b, const struct sequence *q) {
   disk_mark(disk);
   record(b, q);
   disk_rewind(disk);
-  states_cut(disk, b->session.recorder.events, b->session.recorder.count, &b->plan, &calls, &b->prng, &b->counts);
-  while (b->found_count > 0)
-    dump_free(&b->found[--b->found_count]);
+  looker_cut(&b->looker, &b->session, disk, &b->plan, &b->prng, &b->counts);
   session_clear(&b->session);
   shadow_free(&b->ace.shadow);
 }
@@ -136,9 +107,9 @@ static struct sequence sequence_of(unsigned length, unsigned long number) {
 /* What takes time for a few sequences only is done with the shortest. */
 static const struct states_plan plans[] = {
     {.choose_max = 7},
-    {.depth = 2, .lies = true, .choose_max = 7, .tears = 8},
-    {.depth = 1, .lies = true, .choose_max = 7, .tears = 8},
-    {.depth = 1, .lies = true, .choose_max = 7, .tears = 3},
+    {.depth = 2, .lies = LIES_ANY_LOST, .choose_max = 7, .tears = 8},
+    {.depth = 1, .lies = LIES_ANY_LOST, .choose_max = 7, .tears = 8},
+    {.depth = 1, .lies = LIES_ANY_LOST, .choose_max = 7, .tears = 3},
 };
 
 /* All sequences of that length, or one of `every` by chance. */

@@ -17,6 +17,10 @@ static struct mark *new_mark(struct session *s, const char *step, bool durable) 
   return mark;
 }
 
+struct dump *session_mark_dump(struct session *s, const char *step, bool durable) {
+  return &new_mark(s, step, durable)->dump;
+}
+
 void session_mark(struct session *s, struct shadow *shadow, nacre_volume *vol, const char *step, bool durable) {
   if (vol != NULL)
     report_must(shadow_look(shadow, vol), "looking at the attributes");

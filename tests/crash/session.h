@@ -40,6 +40,8 @@ struct session_plan {
 void session_init(struct session *s, uint64_t limit_bytes, const nacre_credential *cred);
 /* The state now: what the shadow says, with times and numbers as the volume tells them (NULL: as they were). */
 void session_mark(struct session *s, struct shadow *shadow, nacre_volume *vol, const char *step, bool durable);
+/* A mark of the state now, whose dump the caller makes. Valid until the next mark. */
+struct dump *session_mark_dump(struct session *s, const char *step, bool durable);
 /* Forget marks and events; the disks stay. */
 void session_clear(struct session *s);
 /* Make a volume, open it on a recorder, run the plan, close it. */

@@ -1,9 +1,11 @@
 /* Power cuts while a volume is made and while its keyslots are changed. */
+#include "crash/states.h"
 #include "support/dump.h"
 #include "support/recorder.h"
 #include "support/report.h"
 #include "support/vault.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define SIZE_BYTES (24u << 20)
@@ -59,10 +61,10 @@ static void check_opened(nacre_volume *vol) {
 
 /* Opening writes where the header's copies differ, so each key is tried on what the cut left, and those that opened
  * once more on what the others left. */
-static unsigned keys_that_open(const struct slots *s, struct disk *disk) {
+static unsigned keys_that_open(const struct slots *s, const struct nacre_store_ops *ops, void *ctx) {
   unsigned opens = 0;
   for (unsigned i = 0; i < KEYS; i++) {
-    const struct vault vault = {.ops = &disk_ops, .ctx = disk, .cred = s->keys[i]};
+    const struct vault vault = {.ops = ops, .ctx = ctx, .cred = s->keys[i]};
     nacre_volume *vol;
     enum nacre_err err = vault_open(&vault, false, &vol);
     if (err != NACRE_OK && err != NACRE_ERR_CREDENTIAL)
@@ -76,45 +78,27 @@ static unsigned keys_that_open(const struct slots *s, struct disk *disk) {
   return opens;
 }
 
-static void look(const struct slots *s, struct disk *disk, size_t events) {
-  size_t done = 0;
-  while (done + 1 < s->count && s->phases[done + 1].events <= events)
-    done++;
-  const struct phase *before = &s->phases[done], *after = done + 1 < s->count ? before + 1 : before;
-  bool running = events > before->events;
-  unsigned must = running ? before->opens & after->opens : before->opens;
-  unsigned may = running ? before->opens | after->opens : before->opens;
-  unsigned opens = keys_that_open(s, disk);
-  if ((opens & must) != must || (opens & ~may) || opens == 0)
-    report_fail("after %s, %s: keys %x open; %x must, %x may", before->name, running ? after->name : "nothing", opens,
-                must, may);
-  if (keys_that_open(s, disk) != opens)
-    report_fail("after %s: opening once changes which keys open", before->name);
+static unsigned open_cut(void *arg, const struct nacre_store_ops *ops, void *ctx, bool lied) {
+  const struct slots *s = arg;
+  (void)lied;
+  unsigned opens = keys_that_open(s, ops, ctx);
+  if (keys_that_open(s, ops, ctx) != opens)
+    report_fail("opening once changes which keys open");
+  return opens;
 }
 
-static unsigned long cut_all(const struct slots *s) {
-  struct player player;
-  struct disk disk;
-  struct prng prng = {.state = 1};
-  unsigned long cuts = 0;
-  disk_init(&disk, SIZE_BYTES);
-  disk_copy(&s->base, &disk);
-  player_init(&player, &disk, s->recorder.events, s->recorder.count);
-  do {
-    for (enum cut cut = 0; cut < CUTS; cut++) {
-      /* A header is long: many ways to tear it. */
-      for (unsigned n = 0; n < (cut == CUT_TEAR || cut == CUT_SECTORS ? 8u : 1u) && player_tells(&player, cut); n++) {
-        report_at("keyslots, cut after %zu of %zu, unsynced writes %s", player.at, player.count, cut_name(cut));
-        report_watchdog(30);
-        player_cut(&player, cut, &prng);
-        look(s, &disk, player.at);
-        disk_rewind(&disk);
-        cuts++;
-      }
-    }
-  } while (player_step(&player));
-  disk_free(&disk);
-  return cuts;
+static void judge(void *arg, unsigned opens, size_t sure, size_t begun, bool lied) {
+  const struct slots *s = arg;
+  size_t low = 0, high;
+  (void)lied;
+  while (low + 1 < s->count && s->phases[low + 1].events <= sure)
+    low++;
+  for (high = low; high + 1 < s->count && s->phases[high].events < begun;)
+    high++;
+  const struct phase *before = &s->phases[low], *after = &s->phases[high];
+  unsigned must = before->opens & after->opens, may = before->opens | after->opens;
+  if ((opens & must) != must || (opens & ~may) || opens == 0)
+    report_fail("after %s, until %s: keys %x open; %x must, %x may", before->name, after->name, opens, must, may);
 }
 
 static void make_volume(struct slots *s) {
@@ -129,8 +113,12 @@ static void make_volume(struct slots *s) {
   report_must(nacre_volume_close(vol), "closing it");
 }
 
-static void test_slots(void) {
+static void test_slots(bool deep) {
   static struct slots s;
+  const struct states_calls calls = {.open = open_cut, .judge = judge, .arg = &s};
+  const struct states_plan plan = {.depth = deep ? 2 : 1, .choose_max = 7, .tears = deep ? 16 : 3};
+  struct states_count counts = {0};
+  struct prng prng = {.state = 1};
   nacre_volume *vol;
   for (unsigned i = 0; i < KEYS; i++)
     s.keys[i] = vault_key((uint8_t)(i + 1));
@@ -143,7 +131,11 @@ static void test_slots(void) {
   report_must(vault_open(&vault, false, &vol), "opening it");
   change_slots(&s, vol);
   report_must(nacre_volume_close(vol), "closing it");
-  report_ok("keyslots added, changed and removed: %lu cuts", cut_all(&s));
+  report_within("keyslots");
+  states_cut(&s.base, s.recorder.events, s.recorder.count, &plan, &calls, &prng, &counts);
+  report_ok("keyslots added, changed and removed: %lu states, %lu of them during openings; %lu opened, the others "
+            "differ from those in nothing that is read",
+            counts.states, counts.nested, counts.opened);
   for (unsigned i = 0; i < KEYS; i++)
     nacre_credential_free(s.keys[i]);
   recorder_free(&s.recorder);
@@ -201,9 +193,10 @@ static void test_create(void) {
   nacre_credential_free(cred);
 }
 
-int main(void) {
+/* --deep, or NACRE_TORTURE in the environment: cuts during openings after cuts during openings, too. */
+int main(int argc, char **argv) {
   vault_setup();
   test_create();
-  test_slots();
+  test_slots(getenv("NACRE_TORTURE") != NULL || (argc > 1 && strcmp(argv[1], "--deep") == 0));
   return 0;
 }

@@ -32,7 +32,8 @@ struct scope {
   bool lied;         /* in deeper scopes: the opening began with a state where a sync was none */
   unsigned expected; /* and this is what openings must find */
   uint32_t *index;   /* of each unit of the disk: place in `hashes`, and one more; 0: no event touches it */
-  uint64_t *hashes;  /* of the touched units as they are now */
+  uint64_t *units;   /* the touched ones */
+  uint64_t *hashes;  /* of them as they are now */
   size_t touched;
   struct seen *seen;
   size_t seen_count, seen_cap;
@@ -74,10 +75,19 @@ static void touch_all(struct scope *s) {
   }
 }
 
+static void rehash_unit(struct scope *s, size_t place) {
+  s->hashes[place] = unit_hash(s->disk->bytes + s->units[place] * DISK_UNIT_BYTES);
+}
+
+static void rehash_behind(struct scope *s, uint64_t from) {
+  for (size_t i = 0; i < s->touched; i++)
+    if (s->units[i] >= from / DISK_UNIT_BYTES)
+      rehash_unit(s, i);
+}
+
 static void rehash(struct scope *s, uint64_t from, uint64_t to) {
   for (uint64_t u = from / DISK_UNIT_BYTES; u * DISK_UNIT_BYTES < to; u++)
-    if (s->index[u] > 0)
-      s->hashes[s->index[u] - 1] = unit_hash(s->disk->bytes + u * DISK_UNIT_BYTES);
+    rehash_unit(s, s->index[u] - 1);
 }
 
 static void rehash_events(struct scope *s, size_t from, size_t to) {
@@ -86,7 +96,7 @@ static void rehash_events(struct scope *s, size_t from, size_t to) {
     if (e->kind == EVENT_WRITE)
       rehash(s, e->offset, e->offset + e->len);
     else if (e->kind == EVENT_RESIZE)
-      rehash(s, e->offset, s->disk->limit_bytes);
+      rehash_behind(s, e->offset);
   }
 }
 
@@ -306,7 +316,7 @@ static void lie_in_all_ways(struct scope *s, const struct epoch *e) {
   if (next.to == next.from)
     return;
   lie(s, e, &next, e->from, e->to);
-  for (size_t i = e->from; i < e->to && e->to - e->from > 1; i++)
+  for (size_t i = e->from; i < e->to && s->plan->lies == LIES_ANY_LOST && e->to - e->from > 1; i++)
     lie(s, e, &next, i, i + 1);
 }
 
@@ -315,8 +325,14 @@ static void cut_epoch(struct scope *s, const struct epoch *e) {
   for (size_t i = e->from; i < e->to; i++)
     if (s->events[i].kind == EVENT_WRITE)
       tear_in_all_ways(s, e, i);
-  if (s->plan->lies && s->depth == 0)
+  if (s->plan->lies != LIES_NONE && s->depth == 0)
     lie_in_all_ways(s, e);
+}
+
+static void number_units(struct scope *s) {
+  for (uint64_t u = 0; u < s->disk->limit_bytes / DISK_UNIT_BYTES; u++)
+    if (s->index[u] > 0)
+      s->units[s->index[u] - 1] = u;
 }
 
 /* The disk is as it was before the first event, and remembers what is done to it. */
@@ -325,7 +341,9 @@ static void cut_recording(struct scope *s) {
   s->index = calloc(s->disk->limit_bytes / DISK_UNIT_BYTES + 1, sizeof *s->index);
   touch_all(s);
   s->hashes = calloc(s->touched + 1, sizeof *s->hashes);
-  rehash(s, 0, s->disk->limit_bytes);
+  s->units = calloc(s->touched + 1, sizeof *s->units);
+  number_units(s);
+  rehash_behind(s, 0);
   for (struct epoch e = {0}; e.from <= s->count; e.from = e.to + 1) {
     e.to = epoch_end(s, e.from);
     report_watchdog(60);
@@ -339,6 +357,7 @@ static void cut_recording(struct scope *s) {
     free(s->seen[i].touched);
   free(s->seen);
   free(s->hashes);
+  free(s->units);
   free(s->index);
 }
 

@@ -25,10 +25,14 @@ struct states_calls {
   void *arg;
 };
 
+/* States where a sync was none, and the next superblock arrived all the same. Where the tree has more than a root, a
+ * single write that is lost may be a leaf, for which an opening does not fall back. */
+enum states_lies { LIES_NONE, LIES_ALL_LOST, LIES_ANY_LOST };
+
 struct states_plan {
+  enum states_lies lies;
   unsigned depth;      /* cuts during openings, openings after those, ... */
   unsigned depth_lied; /* as many of those that begin after a lie */
-  bool lies;           /* also states where a sync was none, and the next superblock arrived all the same */
   size_t choose_max;   /* so many unsynced writes are chosen from in all ways */
   unsigned tears;      /* so many ways to tear each write, at most */
 };
