@@ -63,8 +63,12 @@ elif action == "body":         # FROM: all but the groups
 open(path, "wb").write(data)
 END
 harm() { python3 harm.py "$@"; }
-# again: t is the sound volume once more.
-again() { cp sound t; }
+# again: t is the sound volume once more, and nobody remembers what became of the last one.
+export XDG_STATE_HOME="$TEST_TMP/state"
+again() {
+  rm -rf "$XDG_STATE_HOME"
+  cp sound t
+}
 public_table=112 slot_area=4096 sealed=135200
 
 head -c 3000000 /dev/urandom >big
