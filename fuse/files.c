@@ -190,6 +190,14 @@ void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
   fuse_reply_buf(req, buf, done);
 }
 
+/* Whether the kernel may have cached what this write replaced: it was direct by our wish, or by O_DIRECT. For the
+ * latter the kernel drops the pages itself, but for asynchronous writes before they are done only: whoever reads
+ * meanwhile puts the old data back. */
+static bool leaves_stale_pages(const struct opened_file *opened, const struct fuse_file_info *fi) {
+  bool direct = opened->direct || (!fi->writepage && (fi->flags & O_DIRECT) != 0);
+  return direct && atomic_load(&opened->inode->pages);
+}
+
 void files_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
                  struct fuse_file_info *fi) {
   struct mount *m = session_of(req);
@@ -206,7 +214,7 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, o
     return;
   }
   note_change(opened->inode);
-  if (opened->direct && size != 0 && atomic_load(&opened->inode->pages))
+  if (size != 0 && leaves_stale_pages(opened, fi))
     notify_written(m->notifier, req, ino, size, offset);
   else
     fuse_reply_write(req, size);

@@ -7,7 +7,7 @@ import mount_harness
 import rules
 
 AREAS = ("permissions", "privileges", "times", "links", "renaming", "errors", "listing", "lists", "attributes", "space",
-         "data", "mappings", "locks", "races")
+         "data", "mappings", "coherence", "locks", "races")
 
 
 def main():
