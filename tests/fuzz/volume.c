@@ -192,11 +192,19 @@ void fuzz_volume_reset(void) {
   random_state = 1;
 }
 
-enum nacre_err fuzz_volume_open(bool read_only, nacre_volume **out) {
-  struct nacre_open_options options = {
-      .struct_size = sizeof options, .read_only = read_only, .memory_bytes = 8u << 20};
+enum nacre_err fuzz_volume_open_anchored(bool read_only, const struct nacre_anchor_ops *anchor, bool accept,
+                                         nacre_volume **out) {
+  struct nacre_open_options options = {.struct_size = sizeof options,
+                                       .read_only = read_only,
+                                       .memory_bytes = 8u << 20,
+                                       .anchor = anchor,
+                                       .accept_rollback = accept};
   nacre_credential *cred = credential();
   enum nacre_err err = nacre_volume_open(&target, &options, cred, out);
   nacre_credential_free(cred);
   return err;
+}
+
+enum nacre_err fuzz_volume_open(bool read_only, nacre_volume **out) {
+  return fuzz_volume_open_anchored(read_only, NULL, false, out);
 }

@@ -10,6 +10,8 @@
  * written. */
 void fuzz_volume_reset(void);
 enum nacre_err fuzz_volume_open(bool read_only, nacre_volume **out);
+enum nacre_err fuzz_volume_open_anchored(bool read_only, const struct nacre_anchor_ops *anchor, bool accept,
+                                         nacre_volume **out);
 
 /* What the base image has, and some names that it hasn't. */
 #define FUZZ_PATHS 24u
