@@ -74,8 +74,8 @@ enum nacre_err engine_fail(struct engine *e, enum nacre_err err);
 
 /* ---- ring.c ---- */
 struct ring_found {
-  struct superblock newest, second;
-  bool has_newest, has_second;
+  struct superblock newest, parent; /* the parent by its id: a commit that was skipped may stand between them */
+  bool has_newest, has_parent;
   uint64_t highest;                        /* generation in any slot that opened */
   uint64_t generations[FORMAT_RING_SLOTS]; /* by slot; 0 where it did not open */
   unsigned missing; /* slots that must hold one of the last commits, and don't, which no power cut explains */
@@ -85,7 +85,7 @@ NACRE_MUST_USE enum nacre_err ring_read(struct block_io *io, struct ring_found *
 /* Seal and write; raw is what was written. */
 NACRE_MUST_USE enum nacre_err ring_write(struct block_io *io, const struct superblock *sb,
                                          uint8_t raw[FORMAT_SUPERBLOCK_BYTES]);
-/* Fill the slots that hold a generation above `newest` with random bytes, durably. */
+/* Fill the slots that held a generation above `newest` with random bytes, durably. */
 NACRE_MUST_USE enum nacre_err ring_invalidate_above(struct block_io *io, const struct ring_found *ring,
                                                     uint64_t newest);
 /* Whether the slot of `generation` holds a commit later than `newest`: one that is not ours. */

@@ -123,6 +123,17 @@ static enum nacre_err first_sizes(struct store *store, const struct engine_geome
   return NACRE_OK;
 }
 
+/* Until the slot of the unbroken ring's first commit is used again, commits can be destroyed without a gap that
+ * shows.
+ */
+static enum nacre_err fill_ring(struct engine *e) {
+  while (e->durable.generation < e->ring_from + FORMAT_RING_SLOTS) {
+    e->dirty = true;
+    ERR_TRY(commit_run(e, false));
+  }
+  return NACRE_OK;
+}
+
 static enum nacre_err create_in(struct engine *e, const struct engine_geometry *g) {
   uint64_t units_end;
   ERR_TRY(first_sizes(e->store, g, &units_end, &e->units_limit));
@@ -138,12 +149,9 @@ static enum nacre_err create_in(struct engine *e, const struct engine_geometry *
   e->next_ino = 2; /* 1 is the root folder */
   e->header_sequence_min = g->header_sequence;
   memcpy(e->header_mac, g->header_mac, sizeof e->header_mac);
-  /* As many commits as the ring has slots: from the start each holds a superblock, so that one that is gone shows. */
-  for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++) {
-    e->dirty = true;
-    ERR_TRY(commit_run(e, false));
-  }
-  return NACRE_OK;
+  e->dirty = true;
+  ERR_TRY(commit_run(e, false));
+  return fill_ring(e);
 }
 
 enum nacre_err engine_create(struct store *store, const struct engine_keys *keys,
@@ -207,16 +215,14 @@ static enum nacre_err load_commit(struct engine *e, const struct superblock *sb)
  * alone, never written over. */
 static enum nacre_err load_newest(struct engine *e, const struct ring_found *ring) {
   enum nacre_err err = load_commit(e, &ring->newest);
-  bool parent = ring->has_second &&
-                memcmp(ring->second.commit_id, ring->newest.parent_commit_id, sizeof ring->second.commit_id) == 0;
   bool lost = err == NACRE_ERR_DAMAGED || (err == NACRE_ERR_IO && e->read_only);
-  if (!lost || !parent)
+  if (!lost || !ring->has_parent)
     return err;
   engine_unload(e);
-  enum nacre_err second = load_commit(e, &ring->second);
-  if (second != NACRE_OK && second != NACRE_ERR_DAMAGED)
-    return second;
-  if (second != NACRE_OK) /* where the storage failed, nobody knows that anything is damaged */
+  enum nacre_err parent = load_commit(e, &ring->parent);
+  if (parent != NACRE_OK && parent != NACRE_ERR_DAMAGED)
+    return parent;
+  if (parent != NACRE_OK) /* where the storage failed, nobody knows that anything is damaged */
     return err_set(err, "neither the newest commit nor the one before it can be read");
   e->fell_back = true;
   return NACRE_OK;
@@ -243,16 +249,19 @@ static void count_sealed(struct engine *e, const struct superblock *newest) {
   block_count_sealed(&e->io, 1, SUPERBLOCK_PLAIN_BYTES);
 }
 
+/* After a fallback there is a commit at once, before anything else is written: it alone tells the next opening how
+ * far generations have come, and where the ring begins anew. It writes over nothing but the log of the commit that
+ * was skipped, whose superblock goes only now: without it nobody would know of that generation. */
 static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
-  if (e->fell_back)
-    ERR_TRY(ring_invalidate_above(&e->io, ring, e->durable.generation));
-  ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(e->durable.generation)));
+  uint64_t taken = e->durable.generation;
+  ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(taken)));
   e->has_newest_slot = true;
-  if (!e->fell_back)
-    return NACRE_OK;
-  /* At once: only a commit tells the next opening how far generations have come, and where the ring begins anew. */
-  e->dirty = true;
-  return commit_run(e, false);
+  if (e->fell_back) {
+    e->dirty = true;
+    ERR_TRY(commit_run(e, false));
+    ERR_TRY(ring_invalidate_above(&e->io, ring, taken));
+  }
+  return fill_ring(e);
 }
 
 /* A volume where no commit can succeed is for reading. Better now than when somebody waits for an fsync. */

@@ -37,17 +37,20 @@ static enum nacre_err slot_open(struct block_io *io, uint64_t index, const uint8
   return err;
 }
 
-static void keep_newest_two(struct ring_found *out, const struct superblock *sb) {
-  if (sb->generation > out->highest)
-    out->highest = sb->generation;
-  if (!out->has_newest || sb->generation > out->newest.generation) {
-    out->second = out->newest;
-    out->has_second = out->has_newest;
-    out->newest = *sb;
-    out->has_newest = true;
-  } else if (!out->has_second || sb->generation > out->second.generation) {
-    out->second = *sb;
-    out->has_second = true;
+static void find_newest(const struct superblock *slots, struct ring_found *out) {
+  for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++) {
+    if (out->generations[i] > out->highest) {
+      out->highest = out->generations[i];
+      out->newest = slots[i];
+      out->has_newest = true;
+    }
+  }
+  for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++) {
+    if (out->generations[i] > 0 && out->generations[i] < out->highest &&
+        memcmp(slots[i].commit_id, out->newest.parent_commit_id, sizeof slots[i].commit_id) == 0) {
+      out->parent = slots[i];
+      out->has_parent = true;
+    }
   }
 }
 
@@ -66,24 +69,23 @@ static unsigned count_missing(const uint64_t generations[FORMAT_RING_SLOTS], con
 }
 
 enum nacre_err ring_read(struct block_io *io, struct ring_found *out) {
+  struct superblock slots[FORMAT_RING_SLOTS];
   *out = (struct ring_found){0};
   for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
     uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
-    struct superblock sb;
     enum nacre_err err = store_read(io->store, raw, sizeof raw, superblock_offset(i));
     if (err != NACRE_OK) {
       out->unreadable = true;
       continue;
     }
-    err = slot_open(io, i, raw, &sb);
-    if (err == NACRE_OK) {
-      out->generations[i] = sb.generation;
-      keep_newest_two(out, &sb);
-    }
+    err = slot_open(io, i, raw, &slots[i]);
+    if (err == NACRE_OK)
+      out->generations[i] = slots[i].generation;
     /* A slot that could not be tried, for want of memory, may hold the newest commit. */
     if (err != NACRE_OK && err != NACRE_ERR_DAMAGED)
       return err;
   }
+  find_newest(slots, out);
   if (!out->has_newest && out->unreadable)
     return err_set(NACRE_ERR_IO, "no superblock can be read");
   if (!out->has_newest)

@@ -140,6 +140,108 @@ static void fallback_lasts_without_a_change(void **state) {
   fx_end(&f);
 }
 
+/* ---- A fallback that is cut ---- */
+
+static int (*plain_write)(void *ctx, const void *buf, size_t len, uint64_t offset);
+static unsigned writes_left;
+
+static int write_until_cut(void *ctx, const void *buf, size_t len, uint64_t offset) {
+  if (writes_left == 0)
+    return EIO;
+  writes_left--;
+  return plain_write(ctx, buf, len, offset);
+}
+
+static void make_fallen(struct fixture *f, struct superblock *newest) {
+  fx_make(f, 64 * MIB, 0, 8 * MIB);
+  for (uint8_t i = 1; i <= 2; i++) {
+    put(f->e, 1, i);
+    ok(engine_commit(f->e));
+  }
+  *newest = f->e->durable;
+  engine_close(f->e);
+  damage(f, newest->root.unit * FORMAT_UNIT_BYTES);
+}
+
+/* The opening that falls back is cut after so many writes. Returns whether it was. */
+static bool cut_fallback(struct fixture *f, unsigned writes) {
+  plain_write = f->store.ops.write;
+  f->store.ops.write = write_until_cut;
+  writes_left = writes;
+  enum nacre_err err = try_open(f, false);
+  f->store.ops.write = plain_write;
+  if (err == NACRE_OK)
+    engine_close(f->e);
+  return err != NACRE_OK;
+}
+
+static void cut_fallback_repeats_no_generation(void **state) {
+  (void)state;
+  bool cut = true;
+  for (unsigned writes = 0; cut; writes++) {
+    struct fixture f;
+    struct superblock newest;
+    make_fallen(&f, &newest);
+    cut = cut_fallback(&f, writes);
+    fx_open(&f, 8 * MIB);
+    assert_int_equal(get(f.e, 1), 1);
+    assert_true(f.e->tree.generation > newest.generation);
+    put(f.e, 1, 3);
+    ok(engine_commit(f.e));
+    assert_true(f.e->durable.generation > newest.generation);
+    fx_end(&f);
+  }
+}
+
+/* The commit that was skipped may still stand between a fallback's first commit and that one's parent. */
+static void cut_fallback_can_fall_back(void **state) {
+  (void)state;
+  bool cut = true;
+  for (unsigned writes = 0; cut; writes++) {
+    struct fixture f;
+    struct superblock newest;
+    make_fallen(&f, &newest);
+    cut = cut_fallback(&f, writes);
+    ok(try_open(&f, true));
+    uint64_t record = f.e->durable.log.last.unit;
+    bool first = !f.e->fell_back && f.e->durable.generation == newest.generation + 1 + FORMAT_RING_SLOTS;
+    engine_close(f.e);
+    if (first) {
+      damage(&f, record * FORMAT_UNIT_BYTES);
+      fx_open(&f, 8 * MIB);
+      assert_true(f.e->fell_back);
+      assert_int_equal(get(f.e, 1), 1);
+      engine_close(f.e);
+    }
+    f.e = NULL;
+    fx_end(&f);
+  }
+}
+
+/* However many commits there were since, and however many of them are destroyed. */
+static void destroyed_commits_after_a_fallback_are_noticed(void **state) {
+  (void)state;
+  for (uint8_t since = 0; since <= FORMAT_RING_SLOTS; since++) {
+    struct fixture f;
+    struct superblock newest;
+    make_fallen(&f, &newest);
+    fx_open(&f, 8 * MIB);
+    for (uint8_t i = 0; i < since; i++) {
+      put(f.e, 1, i);
+      ok(engine_commit(f.e));
+    }
+    uint64_t generation = f.e->durable.generation;
+    engine_close(f.e);
+    damage(&f, superblock_offset(generation));
+    for (uint64_t back = 1; back < FORMAT_RING_SLOTS; back++) {
+      damage(&f, superblock_offset(generation - back));
+      assert_int_equal(try_open(&f, false), NACRE_ERR_DAMAGED);
+    }
+    f.e = NULL;
+    fx_end(&f);
+  }
+}
+
 static int (*plain_read)(void *ctx, void *buf, size_t len, uint64_t offset);
 static uint64_t bad_offset;
 
@@ -462,6 +564,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(writer_who_began_where_we_did_is_noticed),
     cmocka_unit_test(fallback_lasts_without_a_change),
+    cmocka_unit_test(cut_fallback_repeats_no_generation),
+    cmocka_unit_test(cut_fallback_can_fall_back),
+    cmocka_unit_test(destroyed_commits_after_a_fallback_are_noticed),
     cmocka_unit_test(unreadable_root_leaves_its_parent_to_read),
     cmocka_unit_test(unreadable_superblock_is_told),
     cmocka_unit_test(no_superblock_is_written_that_would_be_refused),

@@ -35,7 +35,7 @@ LEVELS = 12
 UNITS_MAX = 1 << 44
 INODES_MAX = 1 << 48
 # 9. The commits before it fill the ring, with an empty tree.
-FIRST_WITH_ROOT = 9
+FIRST_WITH_ROOT = 10
 
 # 11. The tree, 12. Records
 KEY_BYTES = 21
