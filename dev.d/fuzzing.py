@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -181,8 +182,15 @@ def parse():
     return parser.parse_args()
 
 
+def on_signal(_number, _frame):
+    raise KeyboardInterrupt
+
+
 def main():
     args = parse()
+    # Also where a shell started it in the background, with the first of them ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
     chosen = targets(args)
     fuzzing = Fuzzing(args)
     seconds = max(1, args.minutes * 60 * min(args.jobs, len(chosen)) / len(chosen))
