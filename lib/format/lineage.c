@@ -113,8 +113,9 @@ enum nacre_err lineage_anchor_open(const uint8_t *in, size_t len, const uint8_t 
   struct reader r = reader_make(text, sizeof text);
   bool known = reader_u32(&r) == ANCHOR_VERSION;
   reader_zeroes(&r, 4);
-  bool good = read_point(&r, &anchor->latest) & read_point(&r, &anchor->settled);
-  if (!known || !good || r.bad)
+  bool latest_good = read_point(&r, &anchor->latest);
+  bool settled_good = read_point(&r, &anchor->settled);
+  if (!known || !latest_good || !settled_good || r.bad)
     return err_set(NACRE_ERR_DAMAGED, "the anchor makes no sense");
   return NACRE_OK;
 }
