@@ -88,6 +88,7 @@ class Header:
 
 class SealedPart:
     def __init__(self, plain, header):
+        self.plain = plain
         fields = Fields(plain, "the header's sealed part")
         self.identity = fields.bytes(0, 32)
         self.epoch = fields.u32(32)

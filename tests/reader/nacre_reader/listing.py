@@ -18,8 +18,9 @@ def text(data):
 
 def entry(volume, path, found):
     inode = found.inode
-    says = {"path": text(b"/" + path), "inode": found.number, "type": TYPES[inode.type], "mode": "%04o" % (inode.mode & 0o7777),
-            "uid": inode.uid, "gid": inode.gid, "links": inode.links, "size": inode.size,
+    says = {"path": text(b"/" + path), "inode": found.number, "type": TYPES[inode.type],
+            "mode": "%04o" % (inode.mode & 0o7777), "uid": inode.uid, "gid": inode.gid, "links": inode.links,
+            "size": inode.size,
             "allocated_bytes": inode.units * UNIT, "generation": inode.generation, "project": inode.project,
             "chunk_bytes": inode.chunk_size, "flags": inode.flags}
     says.update((name, "%d.%09d" % time) for name, time in zip(TIMES, inode.times))
@@ -43,7 +44,8 @@ def superblock(found):
             "time_s": found.time, "units_end": found.units_end, "units_limit": found.units_limit,
             "next_inode": found.next_inode, "inodes": found.inodes, "used_units": found.used,
             "chunk_bytes": found.chunk_size, "level": found.level, "header_sequence": found.header_sequence,
-            "unbroken": found.unbroken, "sealed_blocks": found.sealed_blocks, "sealed_bytes": found.sealed_bytes,
+            "unbroken": found.unbroken, "branch": found.branch_number, "branch_first": found.branch_first,
+            "sealed_blocks": found.sealed_blocks, "sealed_bytes": found.sealed_bytes,
             "checkpoint_generation": found.index.birth}
 
 
@@ -64,6 +66,8 @@ def document(volume):
         "epochs": sorted(volume.sealed.volume_keys), "newest": superblock(volume.newest),
         "ring": [superblock(found) for _, found in sorted(volume.ring.items())],
         "nodes": commit.nodes, "records": commit.records, "orphans": commit.orphans,
+        "branches": [{"number": branch.number, "first": branch.first, "id": branch.id.hex(), "parent": branch.parent,
+                      "parent_id": branch.parent_id.hex(), "time_s": branch.time} for branch in commit.branches],
         "largest_bucket": largest_bucket(commit.objects),
         "problems": report.problems, "notes": report.notes,
         "entries": [entry(volume, path, found) for path, found in volume.paths]}
@@ -81,8 +85,7 @@ def largest_bucket(objects):
 def manifest_line(says):
     """One line: the path, then what the public interface tells of it."""
     words = [says["path"], says["type"], says["mode"], "%d:%d" % (says["uid"], says["gid"]), "links=%d" % says["links"],
-             "size=%d" % says["size"], "inode=%d.%d" % (says["inode"], says["generation"]),
-             "allocated=%d" % says["allocated_bytes"]]
+             "size=%d" % says.get("names", says["size"]), "inode=%d.%d" % (says["inode"], says["generation"])]
     words += ["%s=%s" % (name, says[name]) for name in TIMES]
     if "device" in says:
         words.append("device=" + says["device"])
@@ -97,5 +100,12 @@ def manifest_line(says):
 
 
 def manifest(volume):
-    lines = [manifest_line(entry(volume, path, found)) for path, found in volume.paths]
-    return "".join(line + "\n" for line in sorted(lines))
+    """Sorted by path; an inode's further names say just which one it is."""
+    lines, seen = [], set()
+    for says in sorted((entry(volume, path, found) for path, found in volume.paths), key=lambda says: says["path"]):
+        if says["inode"] in seen:
+            lines.append("%s inode=%d.%d" % (says["path"], says["inode"], says["generation"]))
+        else:
+            lines.append(manifest_line(says))
+        seen.add(says["inode"])
+    return "".join(line + "\n" for line in lines)

@@ -1,8 +1,9 @@
 """The objects of a volume: the records of the tree gathered by inode number, each object checked as a whole."""
 
-from .constants import (ACCESS_ACL, ATTRIBUTE_BUCKET, ATTRIBUTE_PART, DEFAULT_ACL, EXTENT, FOLDER_BUCKET, HAS_ACCESS_ACL,
-                        HAS_ATTRIBUTES, HAS_DEFAULT_ACL, HAS_TAIL, INODE, LINK_PART, ORPHAN, TAIL)
+from .constants import (ACCESS_ACL, ATTRIBUTE_BUCKET, ATTRIBUTE_PART, BRANCH, DEFAULT_ACL, EXTENT, FOLDER_BUCKET,
+                        HAS_ACCESS_ACL, HAS_ATTRIBUTES, HAS_DEFAULT_ACL, HAS_TAIL, INODE, LINK_PART, ORPHAN, TAIL)
 from .fields import Damaged, need
+from .lineage import Branch
 from .names import attach_parts, check_access_acl, parse_acl, parse_attribute_bucket, parse_folder_bucket
 from .records import Extent, Inode, Tail, join_parts, orphan_number, part
 from .tree import check_generations
@@ -29,11 +30,11 @@ class Object:
             need(not self.link_parts, "a target of what is no link")
         if inode.is_folder:
             need(inode.names == len(self.names), "a folder of %d names says %d" % (len(self.names), inode.names))
+        self._check_overlap()
         if not inode.is_regular:
             need(not self.extents and self.tail is None, "data of what is no file")
         elif not self.orphan:
             self._check_file()
-        self._check_overlap()
 
     def _check_file(self):
         inode = self.inode
@@ -72,7 +73,7 @@ class Collector:
 
     def __init__(self, superblock):
         self.superblock = superblock
-        self.objects, self.orphans = {}, []
+        self.objects, self.orphans, self.branches = {}, [], []
         self.records = 0
         self._take = {INODE: self._inode, FOLDER_BUCKET: self._folder_bucket, ATTRIBUTE_BUCKET: self._attribute_bucket,
                       ATTRIBUTE_PART: self._attribute_part, LINK_PART: self._link_part, EXTENT: self._extent,
@@ -81,8 +82,7 @@ class Collector:
     def visit(self, key, value, pointer):
         self.records += 1
         if key.object == 0:
-            need(key.type == ORPHAN, "a record of an unknown type")
-            self.orphans.append(orphan_number(value, key.offset))
+            self._volume_record(key, value)
             return
         need(key.type in self._take, "a record of an unknown type")
         need(key.object < self.superblock.next_inode, "an inode number that was not given yet")
@@ -90,6 +90,13 @@ class Collector:
         if key.type != INODE:
             need(found.inode is not None, "a record without an inode")
         self._take[key.type](found, key, value, pointer)
+
+    def _volume_record(self, key, value):
+        need(key.type in (ORPHAN, BRANCH), "a record of an unknown type")
+        if key.type == ORPHAN:
+            self.orphans.append(orphan_number(value, key.offset))
+        else:
+            self.branches.append(Branch(value, key.offset, self.superblock))
 
     def _inode(self, found, key, value, _pointer):
         need(key.offset == 0, "an inode's offset is not 0")

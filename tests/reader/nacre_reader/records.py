@@ -2,8 +2,8 @@
 
 import stat
 
-from .constants import (EXTENT_CHUNKS, FILE_BYTES, HAS_ACCESS_ACL, HAS_ATTRIBUTES, HAS_DEFAULT_ACL, HAS_TAIL, INODES_MAX,
-                        LINKS_MAX, PART_BYTES, RECORD_MARK, TAIL_BYTES, UNIT)
+from .constants import (EXTENT_CHUNKS, FILE_BYTES, HAS_ACCESS_ACL, HAS_ATTRIBUTES, HAS_DEFAULT_ACL, HAS_TAIL,
+                        INODES_MAX, LINKS_MAX, PART_BYTES, RECORD_MARK, TAIL_BYTES, UNIT)
 from .fields import Fields, need
 
 NSEC = 10 ** 9

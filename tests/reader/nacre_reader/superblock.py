@@ -15,6 +15,7 @@ class LogSet:
 
 class Superblock:
     def __init__(self, plain, slot):
+        self.plain = plain
         fields = Fields(plain, "the superblock")
         self.compatible, self.read_only_compatible, incompatible = (fields.u64(0), fields.u64(8), fields.u64(16))
         if incompatible:
@@ -46,8 +47,11 @@ class Superblock:
         self.unbroken = fields.u64(528)
         need(1 <= self.unbroken <= self.generation, "the unbroken ring begins at %d" % self.unbroken)
         self.sealed_blocks, self.sealed_bytes = fields.u64(536), fields.u64(544)
+        self.branch_id, self.branch_first, self.branch_number = fields.bytes(552, 16), fields.u64(568), fields.u64(576)
+        need(1 <= self.branch_first <= self.generation, "the branch begins at generation %d" % self.branch_first)
+        need(1 <= self.branch_number <= self.branch_first, "the branch has number %d" % self.branch_number)
         if not self.compatible and not self.read_only_compatible:
-            fields.zero(552, 3488, "the end")
+            fields.zero(584, 3456, "the end")
         self._check_sets()
 
     def _check_sizes(self):

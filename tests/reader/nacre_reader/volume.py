@@ -5,6 +5,7 @@ from .fields import Damaged, Refused, Report, need
 from .data import content_hash, stored_pieces
 from .folders import check_names, check_reached, walk_names
 from .header import read_copies, unlock
+from .lineage import check_branches
 from .objects import Collector
 from .space import Map, compare, fixed_runs, replay
 from .superblock import check_ring, read_ring
@@ -25,7 +26,7 @@ class Commit:
         walk.run()
         self.nodes, self.records = walk.nodes, collector.records
         collector.finish(report)
-        self.objects, self.orphans = collector.objects, collector.orphans
+        self.objects, self.orphans, self.branches = collector.objects, collector.orphans, collector.branches
         self._mark_extents()
 
     def _mark_node(self, pointer):
@@ -38,8 +39,9 @@ class Commit:
                 with self.report.guard("inode %d" % number):
                     self.walked.mark(extent.unit, extent.units, "an extent")
 
-    def check_structure(self):
-        """Everything but the file data. Gives the paths as (path, object)."""
+    def check_structure(self, ring=()):
+        """Everything but the file data. Gives the paths as (path, object). `ring` has the other superblocks."""
+        check_branches(self.branches, self.superblock, {other.generation: other for other in ring}, self.report)
         if len(self.objects) != self.superblock.inodes:
             self.report.problem("", "%d inodes, the superblock says %d" % (len(self.objects), self.superblock.inodes))
         if not self.objects and self.superblock.generation < FIRST_WITH_ROOT:
@@ -98,7 +100,7 @@ class Volume:
 
     def check(self, data=True):
         self.commit = Commit(self.container, self.newest, self.report)
-        self.paths = self.commit.check_structure()
+        self.paths = self.commit.check_structure(self.ring.values())
         if data:
             for number, found in sorted(self.commit.objects.items()):
                 if found.inode.is_regular:
