@@ -2,6 +2,7 @@
 #include "api_fixture.h"
 
 #include <dirent.h>
+#include <stdio.h>
 
 #define NEW_ATTR                                                                                                     \
   { .struct_size = sizeof(struct nacre_attr) }
@@ -145,6 +146,32 @@ static void test_handles(void **state) {
   assert_int_equal(nacre_inode_open(a->vol, NACRE_ROOT_INO, NACRE_O_WRITE, &file), NACRE_ERR_IS_DIRECTORY);
 }
 
+/* A mount remembers many: each keeps its pin until it is given back, also when it was deleted meanwhile. */
+static void test_many_pins(void **state) {
+  struct api *a = *state;
+  enum { FILES = 3000 };
+  static uint64_t inos[FILES];
+  struct nacre_attr attr = NEW_ATTR;
+  struct nacre_volume_info info = {.struct_size = sizeof info};
+  char name[16];
+  for (unsigned i = 0; i < FILES; i++) {
+    int len = snprintf(name, sizeof name, "%u", i);
+    ok(nacre_inode_mknod(a->vol, NACRE_ROOT_INO, name, (size_t)len, S_IFREG | 0600, 0, NULL, &attr));
+    inos[i] = attr.ino;
+    ok(nacre_inode_unlink(a->vol, NACRE_ROOT_INO, name, (size_t)len));
+  }
+  for (unsigned i = 0; i < FILES; i++) {
+    ok(nacre_inode_getattr(a->vol, inos[i], &attr));
+    assert_int_equal(attr.nlink, 0);
+  }
+  for (unsigned i = 0; i < FILES; i++)
+    nacre_inode_unpin(a->vol, inos[i], 1);
+  ok(nacre_volume_sync(a->vol));
+  ok(nacre_volume_get_info(a->vol, &info));
+  assert_int_equal(info.inodes, 1);
+  assert_int_equal(nacre_inode_getattr(a->vol, inos[0], &attr), NACRE_ERR_NOT_FOUND);
+}
+
 /* Numbers that name nothing. */
 static void test_no_such_inode(void **state) {
   struct api *a = *state;
@@ -182,6 +209,7 @@ int main(void) {
       WITH_VOLUME(test_attributes),
       WITH_VOLUME(test_handles),
       WITH_VOLUME(test_no_such_inode),
+      WITH_VOLUME(test_many_pins),
   };
   return cmocka_run_group_tests_name("api inode", tests, NULL, NULL);
 }
