@@ -293,6 +293,21 @@ static void tear_in_all_ways(struct scope *s, const struct epoch *e, size_t torn
   tear_at(s, e, torn, TORN_SCATTERED, 0);
 }
 
+/* All that is not durable arrives in part. */
+static void tear_all(struct scope *s, const struct epoch *e) {
+  size_t level = disk_level(s->disk);
+  report_at("cut in events %zu to %zu of %zu, all torn, depth %u", e->from, e->to, s->count, s->depth);
+  for (size_t i = e->from; i < e->to; i++) {
+    if (s->events[i].kind == EVENT_WRITE)
+      tear(s, &s->events[i], TORN_SCATTERED, 0);
+    else if (prng_chance(s->prng, 50))
+      event_happen(s->disk, &s->events[i]);
+  }
+  rehash_events(s, e->from, e->to);
+  look(s, e->to, e->to, s->lied);
+  take_back(s, level, e->from, e->to);
+}
+
 /* Writes of this epoch were lost although the sync after it succeeded, and what followed has arrived. */
 static void lie(struct scope *s, const struct epoch *e, const struct epoch *next, size_t lost_from, size_t lost_to) {
   size_t level = disk_level(s->disk);
@@ -325,6 +340,8 @@ static void cut_epoch(struct scope *s, const struct epoch *e) {
   for (size_t i = e->from; i < e->to; i++)
     if (s->events[i].kind == EVENT_WRITE)
       tear_in_all_ways(s, e, i);
+  for (unsigned i = 0; i < s->plan->tears && e->to - e->from > 1; i++)
+    tear_all(s, e);
   if (s->plan->lies != LIES_NONE && s->depth == 0)
     lie_in_all_ways(s, e);
 }
