@@ -15,10 +15,13 @@
 
 #define FINGERPRINT_BYTES 32
 #define NAME_BYTES (2 * FINGERPRINT_BYTES + 1)
-#define TEMPORARY_BYTES (NAME_BYTES + 8)
+#define TEMPORARY_BYTES (NAME_BYTES + 12)
 
-/* Of the whole process, which has one user. */
+/* Of the whole process, which has one user. The descriptor is opened before there is a mount: one that then lies over
+ * the folder, as over a whole home, is not what is written to, by the very commit that the write would wait for. */
 static char folder[PATH_MAX];
+static int folder_fd = -1;
+static int folder_error;
 
 static bool find_folder(void) {
   const char *base = getenv("XDG_STATE_HOME");
@@ -34,7 +37,27 @@ static bool find_folder(void) {
   if (base == NULL || base[0] != '/')
     return false;
   const int length = snprintf(folder, sizeof folder, "%s%s/nacre/anchors", base, below);
-  return length > 0 && (size_t)length < sizeof folder - TEMPORARY_BYTES;
+  return length > 0 && (size_t)length < sizeof folder;
+}
+
+/* The folder with all above it, for the user alone. */
+static int make_folder(void) {
+  char path[PATH_MAX];
+  memcpy(path, folder, sizeof path);
+  for (char *end = strchr(path + 1, '/'); end != NULL; end = strchr(end + 1, '/')) {
+    *end = '\0';
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+      return errno;
+    *end = '/';
+  }
+  return mkdir(path, 0700) != 0 && errno != EEXIST ? errno : 0;
+}
+
+static void open_folder(void) {
+  folder_error = make_folder();
+  folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder_fd < 0 && folder_error == 0)
+    folder_error = errno;
 }
 
 static void name_of(const uint8_t fingerprint[FINGERPRINT_BYTES], char name[NAME_BYTES]) {
@@ -65,34 +88,18 @@ static int anchor_load(void *ctx, const uint8_t fingerprint[FINGERPRINT_BYTES], 
   char name[NAME_BYTES];
   (void)ctx;
   *len = 0;
+  if (folder_fd < 0)
+    return 0; /* nothing was ever remembered; that nothing will be, store says */
   name_of(fingerprint, name);
-  const int dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0)
-    return errno == ENOENT ? 0 : errno;
-  const int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  int error = fd < 0 ? errno : 0;
-  (void)close(dir);
+  const int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0)
-    return error == ENOENT ? 0 : error;
-  error = read_whole(fd, buf, cap, len);
+    return errno == ENOENT ? 0 : errno;
+  const int error = read_whole(fd, buf, cap, len);
   (void)close(fd);
   return error;
 }
 
 /* ---- Writing --------------------------------------------------------------------------------------- */
-
-/* The folder with all above it, for the user alone. */
-static int make_folder(void) {
-  char path[PATH_MAX];
-  memcpy(path, folder, sizeof path);
-  for (char *end = strchr(path + 1, '/'); end != NULL; end = strchr(end + 1, '/')) {
-    *end = '\0';
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-      return errno;
-    *end = '/';
-  }
-  return mkdir(path, 0700) != 0 && errno != EEXIST ? errno : 0;
-}
 
 static int write_whole(int fd, const void *buf, size_t len) {
   for (size_t done = 0; done < len;) {
@@ -106,21 +113,20 @@ static int write_whole(int fd, const void *buf, size_t len) {
 }
 
 /* The new text under another name, durable, before it takes the old one's place. */
-static int replace(int dir, const char *name, const void *buf, size_t len) {
-  char path[PATH_MAX + TEMPORARY_BYTES];
-  (void)snprintf(path, sizeof path, "%s/%s.XXXXXX", folder, name);
-  const int fd = mkostemp(path, O_CLOEXEC);
+static int replace(const char *name, const void *buf, size_t len) {
+  char temporary[TEMPORARY_BYTES];
+  (void)snprintf(temporary, sizeof temporary, "%s.%d", name, (int)getpid());
+  const int fd = openat(folder_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0)
     return errno;
   int error = write_whole(fd, buf, len);
   if (close(fd) != 0 && error == 0)
     error = errno;
-  const char *temporary = strrchr(path, '/') + 1;
-  if (error == 0 && renameat(dir, temporary, dir, name) != 0)
+  if (error == 0 && renameat(folder_fd, temporary, folder_fd, name) != 0)
     error = errno;
   if (error != 0)
-    (void)unlinkat(dir, temporary, 0);
-  else if (fsync(dir) != 0)
+    (void)unlinkat(folder_fd, temporary, 0);
+  else if (fsync(folder_fd) != 0)
     error = errno;
   return error;
 }
@@ -128,22 +134,20 @@ static int replace(int dir, const char *name, const void *buf, size_t len) {
 static int anchor_store(void *ctx, const uint8_t fingerprint[FINGERPRINT_BYTES], const void *buf, size_t len) {
   char name[NAME_BYTES];
   (void)ctx;
+  if (folder_fd < 0)
+    return folder_error;
   name_of(fingerprint, name);
-  int error = make_folder();
-  if (error != 0)
-    return error;
-  const int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir < 0)
-    return errno;
-  error = replace(dir, name, buf, len);
-  (void)close(dir);
-  return error;
+  return replace(name, buf, len);
 }
 
 const struct nacre_anchor_ops *anchor_files(const char **why) {
   static const struct nacre_anchor_ops ops = {.struct_size = sizeof ops, .load = anchor_load, .store = anchor_store};
   *why = "this user has no home folder";
-  return find_folder() ? &ops : NULL;
+  if (folder_fd < 0 && !find_folder())
+    return NULL;
+  if (folder_fd < 0)
+    open_folder();
+  return &ops;
 }
 
 /* ---- Saying ---------------------------------------------------------------------------------------- */
