@@ -12,8 +12,9 @@
 
 /* A new container's log has room for this much before it needs new sets. */
 #define FIRST_LOG_UNITS_END ((1ull << 30) / FORMAT_UNIT_BYTES)
-/* A generation that might have been written and lost must not come again. */
-#define LOST_GENERATIONS_MAX FORMAT_RING_SLOTS
+/* A generation that might have been written and lost must not come again: one that many later would be in the slot of
+ * the newest that was found. So a fallback's first commit goes to a slot that is lost anyway, and tears no other. */
+#define LOST_GENERATIONS_MAX (FORMAT_RING_SLOTS - 1)
 
 void engine_keys_free(struct engine_keys *keys) {
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
@@ -249,18 +250,14 @@ static void count_sealed(struct engine *e, const struct superblock *newest) {
   block_count_sealed(&e->io, 1, SUPERBLOCK_PLAIN_BYTES);
 }
 
-/* After a fallback there is a commit at once, before anything else is written: it alone tells the next opening how
- * far generations have come, and where the ring begins anew. It writes over nothing but the log of the commit that
- * was skipped, whose superblock goes only now: without it nobody would know of that generation. */
+/* What was skipped goes before anything else is written: should it be readable again after a power cut, its blocks
+ * must not have been used. Then a commit, at once: it alone tells the next opening how far generations have come, and
+ * where the ring begins anew. */
 static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
-  uint64_t taken = e->durable.generation;
-  ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(taken)));
+  if (e->fell_back)
+    ERR_TRY(ring_invalidate_above(&e->io, ring, e->durable.generation));
+  ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(e->durable.generation)));
   e->has_newest_slot = true;
-  if (e->fell_back) {
-    e->dirty = true;
-    ERR_TRY(commit_run(e, false));
-    ERR_TRY(ring_invalidate_above(&e->io, ring, taken));
-  }
   return fill_ring(e);
 }
 
