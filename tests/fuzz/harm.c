@@ -104,6 +104,9 @@ void harm_records(struct engine *e, struct feed *f) {
   unsigned changes = feed_u8(f) % RECORD_CHANGES_MAX;
   struct picked *p = malloc(sizeof *p);
   FUZZ_CHECK(p != NULL);
+  /* The branch is entered by its first commit, which would refuse what is done to the lineage below. */
+  e->dirty = true;
+  FUZZ_CHECK(engine_commit(e) == NACRE_OK);
   for (unsigned i = 0; i < changes; i++)
     change_record(e, f, p);
   free(p);
