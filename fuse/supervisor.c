@@ -1,5 +1,6 @@
 #include "fuse/supervisor.h"
 
+#include "fuse/aside.h"
 #include "fuse/control_server.h"
 #include "fuse/negotiate.h"
 #include "fuse/notify.h"
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -264,14 +264,13 @@ static void end_if_idle(struct supervisor *s) {
 
 /* Asking for the root's attributes shows that the kernel and the receivers have found each other. */
 static void report_ready(struct supervisor *s) {
-  struct stat st;
-  if (stat(s->m->mountpoint, &st) != 0) {
+  const int error = aside_stat(s->m->mountpoint, &s->m->device);
+  if (error != 0) {
     char message[256];
-    snprintf(message, sizeof message, "the mount does not answer: %s", strerror(errno));
+    snprintf(message, sizeof message, "the mount does not answer: %s", strerror(error));
     s->ready(s->ready_arg, NACRE_ERR_IO, message);
     return;
   }
-  s->m->device = st.st_dev;
   if (geteuid() == 0)
     negotiate_raise_readahead(s->m);
   s->ready(s->ready_arg, NACRE_OK,

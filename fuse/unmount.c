@@ -1,12 +1,12 @@
 #include "fuse/unmount.h"
 
+#include "fuse/aside.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,19 +14,15 @@
 extern char **environ;
 
 void unmount_flush(const struct mount *m) {
-  int fd = open(m->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return;
-  struct stat st;
-  if (fstat(fd, &st) == 0 && st.st_dev == m->device)
-    syncfs(fd);
-  close(fd);
+  /* What could not be written is reported to whoever wrote it. */
+  const int ignored = aside_sync(m->mountpoint, m->device);
+  (void)ignored;
 }
 
 /* What is on top at the mount point may be another's mount, or nothing any more. */
 static bool is_on_top(const struct mount *m) {
-  struct stat st;
-  return stat(m->mountpoint, &st) == 0 && st.st_dev == m->device;
+  dev_t device;
+  return aside_stat(m->mountpoint, &device) == 0 && device == m->device;
 }
 
 static bool is_mounted_anywhere(const struct mount *m) {
@@ -48,9 +44,9 @@ static bool is_mounted_anywhere(const struct mount *m) {
 }
 
 static enum nacre_err unmount_as_root(const struct mount *m) {
-  if (umount2(m->mountpoint, UMOUNT_NOFOLLOW) == 0)
+  switch (aside_unmount(m->mountpoint)) {
+  case 0:
     return NACRE_OK;
-  switch (errno) {
   case EBUSY:
     return NACRE_ERR_IN_USE;
   case EINVAL:
