@@ -12,7 +12,7 @@ import time
 import traceback
 
 from kill_daemon import Daemon
-from kill_load import Writer, judge, start_writer
+from kill_load import DAEMON_GOES, DAEMON_GONE, Writer, judge, start_writer
 from kill_state import Tree, read_tree
 
 WRITERS = 3
@@ -60,11 +60,11 @@ class Volume:
     def notes_of(self, name):
         return "%s.%s.notes" % (self.args.volume, name)
 
-    def load(self, rng, end):
+    def load(self, rng, end, expected):
         """Writers, until `end` has killed the daemon below them."""
         share = rng.choice([0, 0.005, 0.02, 0.1])
         writers = [start_writer(os.path.join(self.args.folder, name), tree, rng.randrange(1 << 40), share,
-                                self.notes_of(name)) for name, tree in self.trees.items()]
+                                self.notes_of(name), expected) for name, tree in self.trees.items()]
         time.sleep(delay(rng, LOAD_LONGEST_S))
         end()
         for pid in writers:
@@ -73,14 +73,15 @@ class Volume:
     def one_kill(self, rng):
         """What is wrong after it."""
         if rng.random() < 0.8:
-            end, where = self.daemon.kill, "under load"
+            end, where, expected = self.daemon.kill, "under load", DAEMON_GONE
         else:
             end, where = lambda: self.daemon.kill_while_ending(delay(rng, ENDING_LONGEST_S)), "ending"
-        self.load(rng, end)
+            expected = DAEMON_GOES
+        self.load(rng, end, expected)
         self.counts.of[where] += 1
         self.daemon.detach()
         while rng.random() < 0.3:
-            self.daemon.kill_while_opening(delay(rng, OPENING_LONGEST_S), *self.options)
+            self.daemon.kill_while_opening(rng.choice([None, delay(rng, OPENING_LONGEST_S)]), *self.options)
             self.counts.of["opening"] += 1
         return self.look()
 

@@ -9,11 +9,11 @@ import time
 PATIENCE_S = 60
 
 
-def wait_until(what, condition):
+def wait_until(what, condition, pause_s=0.005):
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, "%s did not come true in %d s" % (what, PATIENCE_S)
-        time.sleep(0.005)
+        time.sleep(pause_s)
 
 
 def is_mounted(folder):
@@ -24,7 +24,9 @@ def is_mounted(folder):
 def has_ended(pid):
     try:
         with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] in "ZX"
+            fields = file.read().rpartition(")")[2].split()
+        # Its first thread may have ended before others.
+        return fields[0] in "ZX" and int(fields[17]) <= 1
     except (FileNotFoundError, ProcessLookupError):
         return True
 
@@ -66,10 +68,15 @@ class Daemon:
         wait_until("the end of the daemon", lambda: has_ended(self.pid))
 
     def kill_while_opening(self, delay_s, *options):
+        """After that time, or if there is none as soon as it is mounted."""
         argv = [self.nacre, "mount", "--foreground", "--passfile", self.passfile, *options, self.volume, self.folder]
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        if delay_s is None:
+            wait_until("the mount", lambda: is_mounted(self.folder), 0)
+        else:
             time.sleep(delay_s)
-            process.kill()
+        process.kill()
+        process.wait(PATIENCE_S)
         self.detach()
 
     def kill_while_ending(self, delay_s):

@@ -14,8 +14,9 @@ import traceback
 
 from kill_state import Chooser, differences, perform
 
-# What the kernel says when the daemon is gone; the last when it was about to go by itself.
+# What the kernel says when the daemon is gone; and while it goes by itself.
 DAEMON_GONE = (errno.ENOTCONN, errno.ECONNABORTED, errno.ENODEV)
+DAEMON_GOES = DAEMON_GONE + (errno.EIO,)
 FOREVER = 1 << 63
 
 
@@ -64,8 +65,9 @@ def write_until_killed(root, tree, seed, sync_share, notes):
         tree.apply(step)
 
 
-def start_writer(folder, tree, seed, sync_share, path):
-    """Its process id. `tree` is what the folder has now. The folder is open before anybody may end the mount."""
+def start_writer(folder, tree, seed, sync_share, path, expected):
+    """Its process id. `expected` are the errors that may end it, `tree` what the folder has now. It is opened before
+    anybody may end the mount."""
     root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     child = os.fork()
     if child != 0:
@@ -76,7 +78,7 @@ def start_writer(folder, tree, seed, sync_share, path):
         os.umask(0)
         write_until_killed(root, tree, seed, sync_share, notes)
     except OSError as error:
-        if error.errno not in DAEMON_GONE:
+        if error.errno not in expected:
             notes.fault(traceback.format_exc())
     except BaseException:
         notes.fault(traceback.format_exc())
