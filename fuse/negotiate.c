@@ -39,6 +39,7 @@ void negotiate_init(void *userdata, struct fuse_conn_info *conn) {
   want_feature(conn, FUSE_CAP_READDIRPLUS);
   want_feature(conn, FUSE_CAP_READDIRPLUS_AUTO);
   want_feature(conn, FUSE_CAP_NO_OPENDIR_SUPPORT);
+  want_feature(conn, FUSE_CAP_EXPORT_SUPPORT); /* file handles: inodes that the kernel has forgotten are found */
 #ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
   want_feature(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
 #endif

@@ -505,6 +505,7 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_removexattr(nacre_volume *vol, con
 
 #define NACRE_ROOT_INO 1ull
 
+/* "." is the inode itself, of any kind, as long as it has a name; ".." is the folder's parent, or the root's own. */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_lookup(nacre_volume *vol, uint64_t dir, const char *name,
                                                            size_t name_len, struct nacre_attr *attr);
 NACRE_API void nacre_inode_unpin(nacre_volume *vol, uint64_t ino, uint64_t pins);

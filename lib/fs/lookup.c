@@ -33,10 +33,32 @@ enum nacre_err namei_give(struct fs *fs, struct inode *inode, struct nacre_attr 
   return NACRE_OK;
 }
 
+/* An inode by its number, as a file handle of a network filesystem names it. One that has lost its last name is found
+ * by those who have it open, and by nobody else. */
+static enum nacre_err lookup_number(struct fs *fs, uint64_t ino, bool folder, struct nacre_attr *attr) {
+  struct inode *inode;
+  ERR_TRY(folder ? inode_get_dir(fs, ino, &inode) : inode_get(fs, ino, &inode));
+  pthread_mutex_lock(&inode->lock);
+  bool named = inode->rec.nlink > 0;
+  pthread_mutex_unlock(&inode->lock);
+  enum nacre_err err =
+      named ? namei_give(fs, inode, attr) : err_set(NACRE_ERR_NOT_FOUND, "the inode has no name any more");
+  inode_put(fs, inode);
+  reclaim_zombies(fs);
+  return err;
+}
+
 enum nacre_err fs_lookup(struct fs *fs, uint64_t dir_ino, const char *name, size_t name_len,
                          struct nacre_attr *attr) {
   struct name n = {name, name_len};
   struct inode *dir, *inode = NULL;
+  if (name_len == 1 && name[0] == '.')
+    return lookup_number(fs, dir_ino, false, attr);
+  if (name_len == 2 && name[0] == '.' && name[1] == '.') {
+    uint64_t parent;
+    ERR_TRY(fs_parent(fs, dir_ino, &parent));
+    return lookup_number(fs, parent, true, attr);
+  }
   ERR_TRY(dir_check_name(&n));
   ERR_TRY(inode_get_dir(fs, dir_ino, &dir));
   enum nacre_err err = namei_child(fs, dir, &n, &inode);

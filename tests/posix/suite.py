@@ -7,7 +7,7 @@ import mount_harness
 import rules
 
 AREAS = ("permissions", "privileges", "times", "links", "renaming", "errors", "listing", "lists", "attributes", "space",
-         "data", "mappings", "coherence", "locks", "races")
+         "data", "mappings", "coherence", "handles", "locks", "races")
 
 
 def main():

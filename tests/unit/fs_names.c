@@ -58,6 +58,24 @@ static uint64_t make_dir(uint64_t dir, const char *name) {
   return attr.ino;
 }
 
+static void test_by_number(void **state) {
+  (void)state;
+  struct nacre_attr attr;
+  uint64_t folder = make_dir(1, "numbered"), file = make_file(folder, "f");
+  assert_int_equal(lookup(file, ".", &attr), file);
+  assert_int_equal(lookup(folder, ".", &attr), folder);
+  assert_int_equal(lookup(folder, "..", &attr), 1);
+  assert_int_equal(lookup(1, "..", &attr), 1);
+  assert_int_equal(try_lookup(file, ".."), NACRE_ERR_NOT_DIRECTORY);
+  assert_int_equal(try_lookup(999999, "."), NACRE_ERR_NOT_FOUND);
+  struct fs_file *held;
+  ok(fs_open(fs, file, NACRE_O_READ, &held));
+  ok(fs_unlink(fs, folder, "f", 1));
+  assert_int_equal(try_lookup(file, "."), NACRE_ERR_NOT_FOUND);
+  fs_close(held);
+  ok(fs_rmdir(fs, 1, "numbered", 8));
+}
+
 static enum nacre_err move(uint64_t from_dir, const char *from, uint64_t to_dir, const char *to, unsigned flags) {
   return fs_rename(fs, from_dir, from, strlen(from), to_dir, to, strlen(to), flags);
 }
@@ -397,6 +415,7 @@ static void test_dots(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_make, start, end),
+      cmocka_unit_test_setup_teardown(test_by_number, start, end),
       cmocka_unit_test_setup_teardown(test_umask_and_setgid, start, end),
       cmocka_unit_test_setup_teardown(test_symlink, start, end),
       cmocka_unit_test_setup_teardown(test_links, start, end),
