@@ -30,6 +30,7 @@ struct mount_options {
   bool suid, dev;    /* honour setuid bits, device nodes: root only */
   bool noexec, sync, dirsync;
   enum mount_atime atime;
+  bool no_folder_atime; /* nodiratime */
   unsigned max_threads; /* receivers; 0: chosen by the number of cores */
   char fsname[MOUNT_FSNAME_MAX_BYTES];
 };

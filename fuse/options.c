@@ -75,6 +75,12 @@ static void set_noatime(struct mount_options *o) {
 static void set_strictatime(struct mount_options *o) {
   o->atime = MOUNT_ATIME_STRICT;
 }
+static void set_nodiratime(struct mount_options *o) {
+  o->no_folder_atime = true;
+}
+static void set_diratime(struct mount_options *o) {
+  o->no_folder_atime = false;
+}
 /* What holds in any case, and what mount(8) and fstab(5) keep for themselves. */
 static void accept(struct mount_options *o) {
   (void)o;
@@ -102,6 +108,8 @@ static const struct word words[] = {
     {"relatime", set_relatime},
     {"noatime", set_noatime},
     {"strictatime", set_strictatime},
+    {"diratime", set_diratime},
+    {"nodiratime", set_nodiratime},
     {"default_permissions", accept},
     {"kernel_cache", accept},
     {"acl", accept},

@@ -78,6 +78,23 @@ atimes() {
 }
 check "noatime, relatime and strictatime do what they say" atimes
 
+folder_atimes() {
+  for rule in nodiratime diratime; do
+    again -o $rule
+    mkdir -p "$dir/folder"
+    touch -a -d 2001-01-01 "$dir/folder" "$dir/f"
+    ls "$dir/folder" && cat "$dir/f"
+    [ "$(stat -c %x "$dir/f" | cut -d- -f1)" != 2001 ]
+    year=$(stat -c %x "$dir/folder" | cut -d- -f1)
+    case $rule in
+    nodiratime) [ "$year" = 2001 ] ;;
+    diratime) [ "$year" != 2001 ] ;;
+    esac
+    unmount "$dir"
+  done
+}
+check "nodiratime leaves folders' access times alone" folder_atimes
+
 writeback() {
   again -o writeback
   seq 1 200000 >"$dir/numbers"
