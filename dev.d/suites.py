@@ -30,10 +30,10 @@ class Suite:
         self.name, self.argv, self.timeout, self.env = name, argv, timeout, env or {}
 
 
-def programs(build, kinds):
+def programs(build, kinds, leave_out):
     listing = subprocess.run(["meson", "introspect", "--tests", build], check=True, capture_output=True, text=True)
     for test in json.loads(listing.stdout):
-        if test["name"].split("/")[0] in kinds:
+        if test["name"].split("/")[0] in kinds and test["name"] not in leave_out:
             yield Suite(test["name"], test["cmd"], test["timeout"], test["env"])
 
 
@@ -47,8 +47,9 @@ def scripts(kinds, only, leave_out):
     for kind in kinds:
         for path in sorted(glob.glob(os.path.join(TOP, "tests", kind, "*.sh"))):
             stem = os.path.splitext(os.path.basename(path))[0]
-            if os.access(path, os.X_OK) and (not only or stem in only) and stem not in leave_out:
-                yield Suite(kind + "/" + stem, [path], script_timeout(path, 120))
+            name = kind + "/" + stem
+            if os.access(path, os.X_OK) and (not only or name in only) and name not in leave_out:
+                yield Suite(name, [path], script_timeout(path, 120))
 
 
 def lints():
@@ -160,8 +161,8 @@ def parse():
     parser.add_argument("--build", help="meson's build folder")
     parser.add_argument("--programs", default="", help="comma-separated folders under tests/ with programs")
     parser.add_argument("--scripts", default="", help="comma-separated folders under tests/ with scripts")
-    parser.add_argument("--only", default="", help="of the scripts, only these (stems, comma-separated)")
-    parser.add_argument("--leave-out", default="", help="of the scripts, not these")
+    parser.add_argument("--only", default="", help="of the scripts, only these (kind/stem, comma-separated)")
+    parser.add_argument("--leave-out", default="", help="neither these programs nor these scripts (kind/stem)")
     parser.add_argument("--lint", action="store_true", help="the programs in tests/lint")
     parser.add_argument("--label", default="", help="added to each line, for other builds")
     parser.add_argument("--slower", type=float, default=1, help="time limits are multiplied by this")
@@ -179,7 +180,7 @@ def main():
     args = parse()
     suites = []
     if args.programs:
-        suites += programs(args.build, split(args.programs))
+        suites += programs(args.build, split(args.programs), split(args.leave_out))
     suites += scripts(split(args.scripts), split(args.only), split(args.leave_out))
     if args.lint:
         suites += lints()
