@@ -64,7 +64,8 @@ enum nacre_err kdf_argon2id(const struct nacre_kdf_cost *cost, const uint8_t sal
     context.threads = 1;
     result = argon2id_ctx(&context);
   }
-  if (result == ARGON2_MEMORY_ALLOCATION_ERROR)
+  /* The latter on systems of 32 bits, from half of what can be addressed on. */
+  if (result == ARGON2_MEMORY_ALLOCATION_ERROR || result == ARGON2_MEMORY_TOO_MUCH)
     return err_set(NACRE_ERR_NO_MEMORY, "the key derivation needs %llu MiB of memory",
                    (unsigned long long)(cost->memory_bytes >> 20));
   if (result != ARGON2_OK)
