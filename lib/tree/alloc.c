@@ -8,6 +8,8 @@
 
 #define GROUP_UNITS FORMAT_CHECKPOINT_GROUP_UNITS
 #define GROUP_WORDS (GROUP_UNITS / 64)
+/* Of what can be addressed, for the bitmap: a checkpoint takes up to four times as much again. */
+#define MAP_BYTES_MAX (SIZE_MAX / 8)
 /* How far a search goes on for a full-length run once it has one that would do. */
 #define SEARCH_GROUPS_MAX 4u
 /* How many words a small allocation looks through before it breaks a new cluster. */
@@ -124,6 +126,8 @@ enum nacre_err alloc_grow(struct alloc *a, uint64_t units_end, uint64_t taken) {
   if (units_end % 64 != 0 || units_end < a->units_end || units_end > FORMAT_UNITS_MAX ||
       taken > units_end - a->units_end)
     return err_set(NACRE_ERR_ARGUMENT, "bad container size");
+  if (units_end / 8 > MAP_BYTES_MAX)
+    return err_set(NACRE_ERR_LIMIT, "so large a container takes a system of 64 bits");
   pthread_mutex_lock(&a->lock);
   enum nacre_err err = NACRE_OK;
   uint64_t start = a->units_end;

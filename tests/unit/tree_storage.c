@@ -428,6 +428,20 @@ static void nothing_is_freed_twice(void **state) {
   alloc_end(&a);
 }
 
+#if SIZE_MAX == UINT32_MAX
+/* 128 TiB: the bytes of their bitmap are one more than 32 bits count. */
+static void map_is_within_what_can_be_addressed(void **state) {
+  (void)state;
+  struct alloc a;
+  ok(alloc_start(&a, 1024, 4));
+  assert_int_equal(alloc_grow(&a, 1ull << 35, 0), NACRE_ERR_LIMIT);
+  assert_int_equal(alloc_grow(&a, (1ull << 35) + 64, 0), NACRE_ERR_LIMIT);
+  ok(alloc_mark(&a, 0, 1024));
+  alloc_end(&a);
+}
+
+#endif
+
 static void log_sets_have_room_for_the_checkpoint(void **state) {
   (void)state;
   struct fixture f;
@@ -556,6 +570,9 @@ int main(void) {
     cmocka_unit_test(leaf_without_records_is_damage),
     cmocka_unit_test(free_space_is_not_freed),
     cmocka_unit_test(nothing_is_freed_twice),
+#if SIZE_MAX == UINT32_MAX
+    cmocka_unit_test(map_is_within_what_can_be_addressed),
+#endif
     cmocka_unit_test(log_sets_have_room_for_the_checkpoint),
     cmocka_unit_test(log_is_padded_with_zeroes),
 #if NACRE_WITH_LIBCRYPTO
