@@ -135,13 +135,18 @@ static enum nacre_err fill_ring(struct engine *e) {
   return NACRE_OK;
 }
 
+/* More than there are addresses is as much as can be. */
+static size_t cache_limit(uint64_t bytes) {
+  return (size_t)u64_min(bytes, SIZE_MAX);
+}
+
 static enum nacre_err create_in(struct engine *e, const struct engine_geometry *g) {
   uint64_t units_end;
   ERR_TRY(first_sizes(e->store, g, &units_end, &e->units_limit));
   ERR_TRY(alloc_start(&e->alloc, units_end, space_cluster_units(g->chunk_bytes)));
   ERR_TRY(mark_groups(&e->alloc));
   ERR_TRY(place_first_log(e));
-  ERR_TRY(tree_start(&e->tree, &e->alloc, &e->io, e->options.memory_bytes));
+  ERR_TRY(tree_start(&e->tree, &e->alloc, &e->io, cache_limit(e->options.memory_bytes)));
   e->tree.generation = 1;
   ERR_TRY(tree_make_root(&e->tree));
   e->durable = (struct superblock){
@@ -198,7 +203,7 @@ static enum nacre_err load_commit(struct engine *e, const struct superblock *sb)
   ERR_TRY(alloc_start(&e->alloc, sb->units_end, space_cluster_units(sb->chunk_bytes)));
   ERR_TRY(spacelog_load(&e->io, &sb->log, sb->units_end, sb->generation, &e->alloc));
   ERR_TRY(check_fixed(e, sb));
-  ERR_TRY(tree_start(&e->tree, &e->alloc, &e->io, (size_t)(e->options.memory_bytes / 3 * 2)));
+  ERR_TRY(tree_start(&e->tree, &e->alloc, &e->io, cache_limit(e->options.memory_bytes / 3 * 2)));
   ERR_TRY(tree_load_root(&e->tree, &sb->root, sb->root_level));
   e->units_limit = sb->units_limit;
   e->chunk_bytes = sb->chunk_bytes;
