@@ -101,8 +101,8 @@ void attributes_statfs(fuse_req_t req, fuse_ino_t ino) {
     return;
   }
   struct statvfs st = {
-      .f_bsize = sizes.block_bytes,
-      .f_frsize = sizes.block_bytes,
+      .f_bsize = (unsigned long)sizes.block_bytes,
+      .f_frsize = (unsigned long)sizes.block_bytes,
       .f_blocks = sizes.blocks,
       .f_bfree = sizes.free_blocks,
       .f_bavail = sizes.available_blocks,

@@ -132,7 +132,7 @@ static void lru_add(struct shard *shard, struct inode *inode) {
 /* ---- Pins ---- */
 
 static size_t pin_slot(const struct shard *shard, uint64_t ino) {
-  size_t at = ino / FS_SHARDS & (shard->pins_cap - 1);
+  size_t at = (size_t)(ino / FS_SHARDS) & (shard->pins_cap - 1);
   while (shard->pins[at].ino != 0 && shard->pins[at].ino != ino)
     at = (at + 1) & (shard->pins_cap - 1);
   return at;
@@ -157,7 +157,7 @@ static bool pins_grow(struct shard *shard) {
 static void pin_remove(struct shard *shard, size_t gap) {
   size_t mask = shard->pins_cap - 1;
   for (size_t at = (gap + 1) & mask; shard->pins[at].ino != 0; at = (at + 1) & mask) {
-    size_t home = shard->pins[at].ino / FS_SHARDS & mask;
+    size_t home = (size_t)(shard->pins[at].ino / FS_SHARDS) & mask;
     if (((at - home) & mask) >= ((at - gap) & mask)) {
       shard->pins[gap] = shard->pins[at];
       gap = at;

@@ -98,7 +98,7 @@ static enum nacre_err shrink_locked(struct fs *fs, struct txn *txn, struct inode
   ERR_TRY(cut_tail(fs, txn, inode, new_size, changed));
   struct dirty_chunk *last = dirty_find(&inode->dirty, new_size / chunk);
   if (last != NULL)
-    memset(last->data + new_size % chunk, 0, chunk - new_size % chunk);
+    memset(last->data + new_size % chunk, 0, chunk - (uint32_t)(new_size % chunk));
   inode->rec.size = new_size;
   inode->rec.mtime = inode->rec.ctime = env_realtime();
   inode->eof_stale = true;

@@ -60,7 +60,7 @@ enum nacre_err data_write(struct txn *txn, const uint8_t *const chunks[], uint32
   if (err == NACRE_OK)
     err = block_seal_extent(&e->io, out, chunks, cipher);
   if (err == NACRE_OK)
-    err = store_write(e->store, cipher, units * FORMAT_UNIT_BYTES, out->unit * FORMAT_UNIT_BYTES);
+    err = store_write(e->store, cipher, (size_t)units * FORMAT_UNIT_BYTES, out->unit * FORMAT_UNIT_BYTES);
   if (cipher != NULL)
     buffer_give(e, cipher);
   if (err != NACRE_OK && alloc_give(&e->alloc, out->unit, units, true) != NACRE_OK)

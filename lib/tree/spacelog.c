@@ -70,7 +70,7 @@ static enum nacre_err plan_record(const struct superblock_log *log, const struct
                                   const struct runs *freed, struct spacelog_write *out) {
   size_t n_alloc = runs_records(allocated), n_free = runs_records(freed);
   size_t len = RECORD_FIXED_BYTES + (n_alloc + n_free) * RECORD_RUN_BYTES;
-  out->plain_bytes = units_for(len) * FORMAT_UNIT_BYTES;
+  out->plain_bytes = (size_t)units_for(len) * FORMAT_UNIT_BYTES;
   out->plain = calloc(1, out->plain_bytes);
   if (out->plain == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory for the allocation log");
