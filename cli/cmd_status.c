@@ -50,6 +50,9 @@ int cmd_status(const struct command *self, int argc, char **argv) {
   const char *only = argc > 0 ? argv[0] : NULL;
   struct mounts mounts;
   int code = mounts_load(&mounts);
+  if (code == EXIT_DONE && mounts.silent > 0)
+    report_warning(NULL, "%zu more mount%s there whose process doesn't answer", mounts.silent,
+                   mounts.silent == 1 ? " is" : "s are");
   if (code == EXIT_DONE && only != NULL && mounts_find(&mounts, only) == NULL)
     code = report_error(EXIT_NO_VOLUME, only, "it is not mounted here");
   if (code == EXIT_DONE) {

@@ -143,6 +143,13 @@ static int umount_all(bool lazy) {
     if (code == EXIT_DONE)
       code = one;
   }
+  if (mounts.silent > 0) {
+    const int silent =
+        report_error(EXIT_IN_USE, NULL, "%zu more mount%s there whose process doesn't answer; name the folder",
+                     mounts.silent, mounts.silent == 1 ? " is" : "s are");
+    if (code == EXIT_DONE)
+      code = silent;
+  }
   mounts_free(&mounts);
   return code;
 }

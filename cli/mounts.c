@@ -4,7 +4,7 @@
 
 int mounts_load(struct mounts *mounts) {
   *mounts = (struct mounts){0};
-  const enum nacre_err err = control_list(&mounts->list, &mounts->count);
+  const enum nacre_err err = control_list(&mounts->list, &mounts->count, &mounts->silent);
   if (err == NACRE_OK)
     return EXIT_DONE;
   return report_error(report_exit_code(err), NULL, "cannot list the mounts: %s", nacre_strerror(err));

@@ -9,6 +9,7 @@
 struct mounts {
   struct control_mount *list;
   size_t count;
+  size_t silent; /* processes that don't answer, and may serve any */
 };
 
 /* Exit code, error said. Freed with mounts_free also when it fails. */

@@ -32,9 +32,9 @@ void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]) {
 
 char *volume_mounted_on(const char *path) {
   struct control_mount *list = NULL;
-  size_t count = 0;
+  size_t count = 0, silent;
   char *dir = NULL;
-  if (control_list(&list, &count) != NACRE_OK)
+  if (control_list(&list, &count, &silent) != NACRE_OK)
     return NULL;
   for (size_t i = 0; i < count && dir == NULL; i++)
     if (control_matches(&list[i], path))

@@ -44,9 +44,10 @@ struct control_mount {
   char *failure; /* "" or why it failed */
 };
 
-/* All mounts of this user that answer; for root those of every user. *list is NULL and *count 0 where there is none.
- * Sockets that a killed process left behind are removed. */
-NACRE_MUST_USE enum nacre_err control_list(struct control_mount **list, size_t *count);
+/* All mounts of this user that answer; for root those of every user. *list is NULL and *count 0 where there is none;
+ * *silent counts the processes that are there and don't answer (stopped, or stuck in storage that is). Sockets that a
+ * killed process left behind are removed. */
+NACRE_MUST_USE enum nacre_err control_list(struct control_mount **list, size_t *count, size_t *silent);
 void control_list_free(struct control_mount *list, size_t count);
 
 /* Whether `path` names this mount, by its folder or its container. */

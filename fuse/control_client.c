@@ -16,13 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How long the sockets of one other user may take to tell their status: root asks everybody's, and must not wait for
- * what a user made to be waited for. */
-#define OTHERS_PATIENCE_MS 10000
+/* How long a process may take to tell its status, one of ours or all of another user's: root asks everybody's, and
+ * must not wait for what a user made to be waited for. */
+#define PATIENCE_MS 10000
 
 struct found {
   struct control_mount *list;
   size_t count;
+  size_t silent; /* processes that are there and don't answer */
 };
 
 static int64_t now_ms(void) {
@@ -48,7 +49,7 @@ static bool wait_until(int fd, int64_t deadline_ms) {
 
 /* ---- One question ---- */
 
-/* The connection, or -1 with errno; only to a process of `owner`. Not waited for where another user lets us wait. */
+/* The connection, or -1 with errno: EAGAIN where it is let wait. Only to a process of `owner`. */
 static int connect_to(const char *path, uid_t owner) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path) {
@@ -59,7 +60,7 @@ static int connect_to(const char *path, uid_t owner) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0)
     return -1;
-  const struct timeval patience = {.tv_sec = owner == geteuid() ? 0 : OTHERS_PATIENCE_MS / 1000};
+  const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   struct ucred peer = {0};
   socklen_t len = sizeof peer;
@@ -286,15 +287,18 @@ struct folder {
   int64_t deadline_ms;
 };
 
-/* NACRE_ERR_NOT_FOUND where nothing of use is answered. */
-static enum nacre_err ask_status(int fd, const char *path, const struct folder *folder, struct control_mount *out) {
+/* NACRE_ERR_NOT_FOUND where nothing of use is answered; *silent where nothing was in time. */
+static enum nacre_err ask_status(int fd, const char *path, const struct folder *folder, struct control_mount *out,
+                                 bool *silent) {
   struct replies *in = calloc(1, sizeof *in);
   if (in == NULL)
     return NACRE_ERR_NO_MEMORY;
   in->fd = fd;
-  in->deadline_ms = folder->deadline_ms;
+  in->deadline_ms = folder->deadline_ms != 0 ? folder->deadline_ms : now_ms() + PATIENCE_MS;
+  *silent = false;
   *out = (struct control_mount){.uid = folder->owner, .socket_path = strdup(path)};
   const char *reply = ask(in, "status");
+  *silent = reply == NULL && now_ms() >= in->deadline_ms;
   enum nacre_err err = NACRE_OK;
   if (out->socket_path == NULL)
     err = NACRE_ERR_NO_MEMORY;
@@ -322,13 +326,16 @@ static int add_socket(struct found *found, const struct folder *folder, const ch
     return 0;
   int fd = connect_to(path, folder->owner);
   if (fd < 0) {
+    found->silent += errno == EAGAIN;
     if (errno == ECONNREFUSED)
       unlinkat(dirfd(folder->dir), name, 0); /* its process was killed */
     return 0;
   }
   struct control_mount mount;
-  enum nacre_err err = ask_status(fd, path, folder, &mount);
+  bool silent = false;
+  enum nacre_err err = ask_status(fd, path, folder, &mount, &silent);
   close(fd);
+  found->silent += silent;
   if (err == NACRE_ERR_NOT_FOUND)
     return 0;
   if (err == NACRE_OK && append(found, &mount) == 0)
@@ -356,7 +363,7 @@ static int add_folder(struct found *found, const char *path) {
   if (folder.dir == NULL)
     return 0;
   folder.owner = st.st_uid;
-  folder.deadline_ms = st.st_uid == geteuid() ? 0 : now_ms() + OTHERS_PATIENCE_MS;
+  folder.deadline_ms = st.st_uid == geteuid() ? 0 : now_ms() + PATIENCE_MS;
   int result = 0;
   const struct dirent *entry = NULL;
   while (result == 0 && (folder.deadline_ms == 0 || now_ms() < folder.deadline_ms) &&
@@ -409,11 +416,12 @@ static int add_everybodys(struct found *found) {
   return add_users(found, "/run/user", "", "/nacre") != 0 || add_users(found, "/tmp", "nacre-", "") != 0 ? -1 : 0;
 }
 
-enum nacre_err control_list(struct control_mount **list, size_t *count) {
+enum nacre_err control_list(struct control_mount **list, size_t *count, size_t *silent) {
   struct found found = {0};
   int result = geteuid() == 0 ? add_everybodys(&found) : add_own(&found);
   *list = NULL;
   *count = 0;
+  *silent = found.silent;
   if (result != 0 || found.count == 0) {
     control_list_free(found.list, found.count);
     return result != 0 ? NACRE_ERR_NO_MEMORY : NACRE_OK;

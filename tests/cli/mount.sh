@@ -163,4 +163,20 @@ judge "wrong usage is 1" $?
 run ./mount.nacre "$top/v" "$top/m" -o "passfile=$TEST_TMP/wrong"
 [ "$got" -eq 32 ]
 judge "a failure is 32" $?
+
+# A process that is stopped keeps nobody waiting who wants something else.
+make_volume w
+# shellcheck disable=SC2086
+works "mount" "$NACRE" mount $pass v m
+"$NACRE" status --json m >status.json
+pid=$(json status.json 'r["mounts"][0]["pid"]')
+kill -STOP "$pid"
+# shellcheck disable=SC2086
+works "another volume is verified beside a stopped mount" timeout 60 "$NACRE" verify $pass w
+works "status lists what answers" timeout 60 "$NACRE" status
+holds "and says that one doesn't" grep -q "warning: 1 more mount is there" "$err"
+fails "umount --all doesn't claim to have taken it away: 5" 5 "doesn't answer" timeout 60 "$NACRE" umount --all
+holds "it hasn't" mounted "$top/m"
+kill -CONT "$pid"
+works "and goes on" "$NACRE" umount m
 finish
