@@ -1,5 +1,7 @@
 #include "fuse/receive.h"
 
+#include "fuse/dates.h"
+
 #include <errno.h>
 #include <linux/fuse.h>
 #include <semaphore.h>
@@ -215,6 +217,7 @@ static bool lead(struct receiver *r) {
       pthread_mutex_unlock(&all->lock);
       return false;
     }
+    dates_fit_request(&r->buf);
     if (!lead_is_wanted(r, now_ns() - before_ns) || takes_long(&r->buf)) {
       lead_give(all);
       fuse_session_process_buf(all->session, &r->buf);

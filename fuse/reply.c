@@ -1,5 +1,7 @@
 #include "fuse/reply.h"
 
+#include "fuse/dates.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +19,6 @@ void reply_result(fuse_req_t req, enum nacre_err err) {
   fuse_reply_err(req, reply_errno(err));
 }
 
-static struct timespec time_to_timespec(struct nacre_time t) {
-  return (struct timespec){.tv_sec = (time_t)t.s, .tv_nsec = (long)t.ns};
-}
-
 void reply_attr_to_stat(const struct mount *m, const struct nacre_attr *attr, struct stat *st) {
   *st = (struct stat){
       .st_ino = (ino_t)attr->ino,
@@ -32,9 +30,9 @@ void reply_attr_to_stat(const struct mount *m, const struct nacre_attr *attr, st
       .st_size = (off_t)attr->size_bytes,
       .st_blksize = PREFERRED_IO_BYTES,
       .st_blocks = (blkcnt_t)(attr->allocated_bytes / 512 + (attr->allocated_bytes % 512 != 0)),
-      .st_atim = time_to_timespec(attr->atime),
-      .st_mtim = time_to_timespec(attr->mtime),
-      .st_ctim = time_to_timespec(attr->ctime),
+      .st_atim = dates_to_timespec(attr->atime),
+      .st_mtim = dates_to_timespec(attr->mtime),
+      .st_ctim = dates_to_timespec(attr->ctime),
   };
 }
 
