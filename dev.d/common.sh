@@ -48,7 +48,7 @@ need_packages() {
   echo "installing them with apt-get"
   log=$(mktemp)
   # shellcheck disable=SC2086 # a list of names
-  if apt_get update >"$log" 2>&1 && apt_get install --no-install-recommends $missing >>"$log" 2>&1; then
+  if apt_get update >"$log" 2>&1 && apt_get install --no-install-recommends --no-remove $missing >>"$log" 2>&1; then
     rm -f "$log"
   else
     cat "$log" >&2

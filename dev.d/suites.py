@@ -30,11 +30,11 @@ class Suite:
         self.name, self.argv, self.timeout, self.env = name, argv, timeout, env or {}
 
 
-def programs(build, kinds, leave_out):
+def programs(build, kinds, leave_out, runner):
     listing = subprocess.run(["meson", "introspect", "--tests", build], check=True, capture_output=True, text=True)
     for test in json.loads(listing.stdout):
         if test["name"].split("/")[0] in kinds and test["name"] not in leave_out:
-            yield Suite(test["name"], test["cmd"], test["timeout"], test["env"])
+            yield Suite(test["name"], runner + test["cmd"], test["timeout"], test["env"])
 
 
 def script_timeout(path, default):
@@ -124,7 +124,7 @@ class Runner:
         timeout = int(suite.timeout * self.args.slower)
         env = dict(os.environ, **suite.env)
         if self.args.build:
-            env["NACRE"] = os.path.join(os.path.abspath(self.args.build), "nacre")
+            env["NACRE"] = os.path.abspath(self.args.nacre or os.path.join(self.args.build, "nacre"))
             env["NACRE_BUILD"] = os.path.abspath(self.args.build)
         started = time.monotonic()
         with open(log_path, "wb") as log:
@@ -164,6 +164,8 @@ def parse():
     parser.add_argument("--only", default="", help="of the scripts, only these (kind/stem, comma-separated)")
     parser.add_argument("--leave-out", default="", help="neither these programs nor these scripts (kind/stem)")
     parser.add_argument("--lint", action="store_true", help="the programs in tests/lint")
+    parser.add_argument("--runner", help="a program that runs those of the build, which are another processor's")
+    parser.add_argument("--nacre", help="what the scripts take for the program; nacre in the build if not said")
     parser.add_argument("--label", default="", help="added to each line, for other builds")
     parser.add_argument("--slower", type=float, default=1, help="time limits are multiplied by this")
     parser.add_argument("--jobs", type=int, default=max(1, min(os.cpu_count() or 1, 4)))
@@ -180,7 +182,8 @@ def main():
     args = parse()
     suites = []
     if args.programs:
-        suites += programs(args.build, split(args.programs), split(args.leave_out))
+        runner = [os.path.abspath(args.runner)] if args.runner else []
+        suites += programs(args.build, split(args.programs), split(args.leave_out), runner)
     suites += scripts(split(args.scripts), split(args.only), split(args.leave_out))
     if args.lint:
         suites += lints()
