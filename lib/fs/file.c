@@ -75,10 +75,6 @@ uint64_t fs_file_ino(const struct fs_file *file) {
   return file->inode->ino;
 }
 
-unsigned fs_file_flags(const struct fs_file *file) {
-  return file->flags;
-}
-
 enum nacre_err fs_fstat(struct fs_file *file, struct nacre_attr *attr) {
   pthread_mutex_lock(&file->inode->lock);
   inode_fill_attr(file->inode, attr);

@@ -93,13 +93,6 @@ enum nacre_err fs_sync(struct fs *fs) {
   return engine_commit(fs->engine);
 }
 
-enum nacre_err fs_fsync_ino(struct fs *fs, uint64_t ino) {
-  struct inode *inode;
-  ERR_TRY(inode_get(fs, ino, &inode));
-  inode_put(fs, inode);
-  return fs_sync(fs);
-}
-
 void fs_statfs(struct fs *fs, struct nacre_statfs *out) {
   struct engine_info info;
   engine_get_info(fs->engine, &info);

@@ -82,8 +82,6 @@ NACRE_MUST_USE enum nacre_err fs_readdir(struct fs *fs, uint64_t dir, uint64_t o
                                          nacre_dirent_fn fn, void *arg);
 /* NACRE_ERR_NOT_DIRECTORY, NACRE_ERR_NOT_FOUND. For opendir. */
 NACRE_MUST_USE enum nacre_err fs_check_dir(struct fs *fs, uint64_t ino);
-/* fsync of a folder, or of anything without a handle. */
-NACRE_MUST_USE enum nacre_err fs_fsync_ino(struct fs *fs, uint64_t ino);
 
 /* ---- Files. A handle keeps its inode usable, pinned or not. ---- */
 
@@ -93,7 +91,6 @@ NACRE_MUST_USE enum nacre_err fs_fsync_ino(struct fs *fs, uint64_t ino);
 NACRE_MUST_USE enum nacre_err fs_open(struct fs *fs, uint64_t ino, unsigned flags, struct fs_file **out);
 void fs_close(struct fs_file *file);
 uint64_t fs_file_ino(const struct fs_file *file);
-unsigned fs_file_flags(const struct fs_file *file);
 /* Short only at the end of the file. *done is set on errors too. */
 NACRE_MUST_USE enum nacre_err fs_read(struct fs_file *file, void *buf, size_t len, uint64_t offset, size_t *done);
 /* All or an error, of which a part may have been written. */
