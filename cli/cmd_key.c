@@ -1,5 +1,6 @@
 #include "command.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -195,7 +196,7 @@ static void date_text(int64_t seconds, char *text, size_t size) {
     (void)snprintf(text, size, "-");
 }
 
-static void list_json(const struct nacre_slot_info *slots, size_t count) {
+static void list_json(const struct nacre_slot_info *slots, size_t count, const struct nacre_volume_info *info) {
   struct json_object *array = json_object_new_array();
   for (size_t i = 0; i < count; i++) {
     struct json_object *slot = slot_json((int)slots[i].index, slots[i].kind, &slots[i].kdf);
@@ -205,6 +206,8 @@ static void list_json(const struct nacre_slot_info *slots, size_t count) {
   }
   struct json_object *report = json_object_new_object();
   report_json_add(report, "slots", array);
+  report_json_add(report, "sealed_blocks", json_object_new_uint64(info->sealed_blocks));
+  report_json_add(report, "sealed_bytes", json_object_new_uint64(info->sealed_bytes));
   report_print_json(report);
 }
 
@@ -235,13 +238,19 @@ static int key_list(const struct command *self, int argc, char **argv) {
   for (size_t i = 0; i < NACRE_SLOTS_MAX; i++)
     slots[i] = (struct nacre_slot_info){.struct_size = sizeof slots[i]};
   size_t count = NACRE_SLOTS_MAX;
-  const enum nacre_err err = nacre_slot_list(vol, slots, &count);
+  struct nacre_volume_info info = {.struct_size = sizeof info};
+  enum nacre_err err = nacre_slot_list(vol, slots, &count);
+  if (err == NACRE_OK)
+    err = nacre_volume_get_info(vol, &info);
   if (err != NACRE_OK)
     code = report_library(argv[0], err);
   else if (report_is_json())
-    list_json(slots, count);
+    list_json(slots, count, &info);
   else
     list_text(slots, count);
+  if (err == NACRE_OK && info.sealed_blocks >= NACRE_SEALED_BLOCKS_ADVISED)
+    report_note(argv[0], "the volume key has sealed %" PRIu64 " blocks: more than one key should",
+                info.sealed_blocks);
   return volume_close(argv[0], vol, code);
 }
 

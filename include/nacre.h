@@ -296,7 +296,12 @@ struct nacre_volume_info {
   bool
       fell_back; /* not, or perhaps not, at the newest commit: it is damaged, or superblocks are gone or unreadable */
   char failure[160];
+  /* Sealed under the key in use, since it was drawn: at least so much, as what a crash cut off is not counted. */
+  uint64_t sealed_blocks, sealed_bytes;
 };
+/* From here on a key is better rotated: with so many blocks, each in a write session of its own at the worst, two
+ * sessions are the same with a probability of 2^-33. */
+#define NACRE_SEALED_BLOCKS_ADVISED (1ull << 48)
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info);
 
 /* What the anchor said when the volume was opened. */

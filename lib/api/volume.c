@@ -138,6 +138,8 @@ enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info
       .used_bytes = e.used_units * FORMAT_UNIT_BYTES,
       .free_bytes = e.free_units * FORMAT_UNIT_BYTES,
       .inodes = e.inodes,
+      .sealed_blocks = e.sealed_blocks,
+      .sealed_bytes = e.sealed_bytes,
       .dirty_bytes = e.dirty_bytes + fs_dirty_bytes(v->fs),
       .memory_bytes = e.memory_bytes + fs_memory_bytes(v->fs),
       .read_only = e.read_only,

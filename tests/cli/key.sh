@@ -46,6 +46,8 @@ works "key list --json" "$NACRE" key list $pass --json v
 holds "kinds and names" json_is "$out" '[(s["index"], s["kind"], s["name"]) for s in r["slots"]]' \
   "[(0, 'passphrase', 'first'), (1, 'key-file', 'the key'), (2, 'passphrase', None), (3, 'recovery-key', 'paper')]"
 holds "dates" json_is "$out" 'all(1600000000 < s["created_s"] < 10000000000 for s in r["slots"])' True
+holds "what the volume key has sealed" json_is "$out" \
+  '20 < r["sealed_blocks"] < 10000 and r["sealed_bytes"] > 4040 * r["sealed_blocks"]' True
 # shellcheck disable=SC2086
 works "key list" "$NACRE" key list $pass v
 holds "a line each" test "$(wc -l <"$out")" -eq 4
