@@ -143,6 +143,7 @@ proctype clock() {
   }
 }
 
+#if PAUSES > 0
 proctype checker() {
   byte n, before;
   bool needed, result_now;
@@ -165,6 +166,7 @@ proctype checker() {
     committing = false
   }
 }
+#endif
 
 init {
   byte n;
@@ -172,7 +174,9 @@ init {
     for (n : 1 .. CALLERS) {
       run caller(n)
     }
-    run clock();
-    run checker()
+#if PAUSES > 0
+    run checker();
+#endif
+    run clock()
   }
 }
