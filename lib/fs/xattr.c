@@ -24,7 +24,8 @@ static enum nacre_err check_name(const char *name) {
     return NACRE_OK;
   if (!has_prefix(name, "user.") && !has_prefix(name, "trusted.") && !has_prefix(name, "security."))
     return err_set(NACRE_ERR_UNSUPPORTED, "extended attributes of that namespace are not supported");
-  if (strchr(name, '.')[1] == 0)
+  const char *dot = strchr(name, '.');
+  if (dot == NULL || dot[1] == 0)
     return err_set(NACRE_ERR_ARGUMENT, "an extended attribute's name is its namespace alone");
   return NACRE_OK;
 }
