@@ -170,7 +170,8 @@ static enum nacre_err check_paused(struct check *c) {
                   (unsigned long long)c->report.inodes);
   compare_space(c, complete);
   if (c->info.ring_damaged)
-    check_problem(c, 0, "superblocks of the last commits are gone or can't be read: there may have been newer commits");
+    check_problem(c, 0,
+                  "superblocks of the last commits are gone or can't be read: there may have been newer commits");
   for (size_t i = 0; i < c->finding_count; i++)
     tell(c, c->findings[i].ino, c->findings[i].text);
   return NACRE_OK;

@@ -124,7 +124,7 @@ static int by_bytes(const void *a, const void *b) {
 
 static void say_attributes(struct text *t, nacre_volume *vol, const char *path) {
   char *list = must_realloc(NULL, 2 * VALUE_BYTES);
-  const char *names[64];
+  const char *names[64] = {NULL};
   size_t len, count = 0;
   report_must(nacre_listxattr(vol, path, list, VALUE_BYTES, &len), "listing attributes");
   for (const char *p = list; p < list + len && count < 64; p += strlen(p) + 1)

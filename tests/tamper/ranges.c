@@ -61,7 +61,8 @@ static void map_units(struct ranges *r) {
   for (unsigned slot = 0; slot < RING_SLOTS; slot++)
     r->kinds[specimen_slot(slot) / DISK_UNIT_BYTES] = UNIT_SUPERBLOCK;
   for (size_t i = 0; i < a.count; i++)
-    memset(r->kinds + a.pieces[i].ptr.unit, kind_of(a.pieces[i].kind), a.pieces[i].ptr.len_bytes / DISK_UNIT_BYTES);
+    memset(r->kinds + a.pieces[i].ptr.unit, (int)kind_of(a.pieces[i].kind),
+           a.pieces[i].ptr.len_bytes / DISK_UNIT_BYTES);
   anatomy_free(&a);
 }
 

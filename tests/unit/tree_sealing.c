@@ -132,7 +132,7 @@ struct nonce {
 };
 
 static struct nonce take(struct engine *e, uint32_t count, uint64_t bytes) {
-  struct nonce n;
+  struct nonce n = {{0}};
   block_take_nonces(&e->io, count, bytes, n.bytes);
   return n;
 }
