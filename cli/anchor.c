@@ -94,7 +94,9 @@ static int anchor_load(void *ctx, const uint8_t fingerprint[FINGERPRINT_BYTES], 
   const int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0)
     return errno == ENOENT ? 0 : errno;
-  const int error = read_whole(fd, buf, cap, len);
+  int error = read_whole(fd, buf, cap, len);
+  if (error == 0 && *len == 0)
+    error = ENODATA; /* something was there */
   (void)close(fd);
   return error;
 }

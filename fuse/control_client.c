@@ -357,11 +357,16 @@ static DIR *open_folder(const char *path, struct stat *st) {
   return dir;
 }
 
-static int add_folder(struct found *found, const char *path) {
+/* owner: (uid_t)-1 for anyone's. */
+static int add_folder(struct found *found, const char *path, uid_t owner) {
   struct stat st;
   struct folder folder = {.dir = open_folder(path, &st), .path = path};
   if (folder.dir == NULL)
     return 0;
+  if (owner != (uid_t)-1 && st.st_uid != owner) {
+    closedir(folder.dir);
+    return 0;
+  }
   folder.owner = st.st_uid;
   folder.deadline_ms = st.st_uid == geteuid() ? 0 : now_ms() + PATIENCE_MS;
   int result = 0;
@@ -389,8 +394,13 @@ static int add_users(struct found *found, const char *parent, const char *prefix
     char path[PATH_MAX];
     if (strncmp(entry->d_name, prefix, len) != 0 || entry->d_name[len] < '0' || entry->d_name[len] > '9')
       continue;
+    /* One folder a user, so that none keeps us waiting for longer than one user may. */
+    char *end;
+    const unsigned long owner = strtoul(entry->d_name + len, &end, 10);
+    if (*end != '\0' || owner >= (uid_t)-1)
+      continue;
     if (snprintf(path, sizeof path, "%s/%s%s", parent, entry->d_name, rest) < (int)sizeof path)
-      result = add_folder(found, path);
+      result = add_folder(found, path, (uid_t)owner);
   }
   closedir(dir);
   return result;
@@ -404,14 +414,14 @@ static int add_own(struct found *found) {
   snprintf(temporary, sizeof temporary, "/tmp/nacre-%u", (unsigned)geteuid());
   snprintf(runtime, sizeof runtime, "/run/user/%u/nacre", (unsigned)geteuid());
   if (control_own_path(own, sizeof own) == 0 && strcmp(own, temporary) != 0 && strcmp(own, runtime) != 0 &&
-      add_folder(found, own) != 0)
+      add_folder(found, own, (uid_t)-1) != 0)
     return -1;
-  return add_folder(found, temporary) != 0 || add_folder(found, runtime) != 0 ? -1 : 0;
+  return add_folder(found, temporary, (uid_t)-1) != 0 || add_folder(found, runtime, (uid_t)-1) != 0 ? -1 : 0;
 }
 
 static int add_everybodys(struct found *found) {
   char own[PATH_MAX];
-  if (control_own_path(own, sizeof own) == 0 && add_folder(found, own) != 0)
+  if (control_own_path(own, sizeof own) == 0 && add_folder(found, own, (uid_t)-1) != 0)
     return -1;
   return add_users(found, "/run/user", "", "/nacre") != 0 || add_users(found, "/tmp", "nacre-", "") != 0 ? -1 : 0;
 }

@@ -228,6 +228,7 @@ typedef struct nacre_volume nacre_volume;
  * noticed when it is put back. They are sealed under a key of the volume's: nobody learns from them what a volume
  * holds, and nobody makes one up. Losing them is no error; it makes the next opening trust what it finds. Keep them
  * by fingerprint, where whoever may write the container may not: on the machine, not beside the container.
+ * It is stored when the volume is opened, by a commit that is 30 s or more after the last time, and at a clean close.
  * Both return 0 or a positive errno; store replaces what is there whole or not at all. Calls come one at a time, from
  * the threads that open, commit and close the volume, which wait for them; they make no call on the volume. */
 #define NACRE_ANCHOR_MAX_BYTES 1024

@@ -31,7 +31,7 @@ static enum nacre_err options_take(const struct nacre_open_options *theirs, stru
                    (unsigned long long)MEMORY_MIN_BYTES);
   if (o.threads < -1 || o.threads > THREADS_MAX)
     return err_set(NACRE_ERR_ARGUMENT, "threads are -1 (as many as cores) to %d", THREADS_MAX);
-  if (o.anchor && (!o.anchor->load || !o.anchor->store || o.anchor->struct_size < sizeof *o.anchor))
+  if (o.anchor && (o.anchor->struct_size < sizeof *o.anchor || !o.anchor->load || !o.anchor->store))
     return err_set(NACRE_ERR_ARGUMENT, "an anchor's calls are incomplete");
   if (o.use_slot && (o.slot < 0 || o.slot >= NACRE_SLOTS_MAX))
     return err_set(NACRE_ERR_ARGUMENT, "slots are numbered 0 to %d", NACRE_SLOTS_MAX - 1);

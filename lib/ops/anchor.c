@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/secmem.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -40,38 +41,46 @@ static void date_text(int64_t time_s, char text[DATE_BYTES]) {
     snprintf(text, DATE_BYTES, "an unknown date");
 }
 
-static enum nacre_err refuse(const struct lineage_point *here, const struct lineage_point *seen,
+static enum nacre_err refuse(const struct engine_info *info, const struct lineage_point *seen,
                              enum lineage_relation relation) {
+  const struct lineage_point *here = &info->here;
   char seen_date[DATE_BYTES], here_date[DATE_BYTES];
   date_text(seen->time_s, seen_date);
   date_text(here->time_s, here_date);
-  return err_set(NACRE_ERR_ROLLED_BACK,
-                 "%s: commit %llu of %s was seen, and this is commit %llu of %s (a restored backup, a stick pulled "
-                 "out, a copy, or an attack)",
+  return err_set(NACRE_ERR_ROLLED_BACK, "%s: commit %llu of %s was seen, this is %llu of %s (%s)",
                  relation == LINEAGE_OLDER ? "it is older than when it was last open here"
                                            : "its history is not the one that was last open here",
-                 (unsigned long long)seen->generation, seen_date, (unsigned long long)here->generation, here_date);
+                 (unsigned long long)seen->generation, seen_date, (unsigned long long)here->generation, here_date,
+                 info->fell_back || info->ring_damaged
+                     ? "its newest commit or superblock is damaged or can't be read"
+                     : "a restored backup, a stick pulled out, a copy, or an attack");
 }
 
 /* What was remembered, if anything was and can be read. */
-static bool load(struct anchor *a) {
+static enum nacre_err load(struct anchor *a, bool *found) {
   uint8_t text[LINEAGE_ANCHOR_BYTES + 1];
   size_t len = 0;
+  *found = false;
   const int error = a->ops->load(a->ctx, a->fingerprint, text, sizeof text, &len);
   if (error == 0 && len == 0) {
     a->report.state = NACRE_ANCHOR_NEW;
-    return false;
+    return NACRE_OK;
   }
-  if (error == 0 && len < sizeof text && lineage_anchor_open(text, len, a->key, &a->anchor) == NACRE_OK) {
-    a->stored_is_current = true;
-    return true;
+  enum nacre_err err = NACRE_ERR_DAMAGED;
+  if (error == 0 && len < sizeof text)
+    err = lineage_anchor_open(text, len, a->key, &a->anchor);
+  /* Nothing is known against what there is: it must not be replaced. */
+  if (err == NACRE_ERR_NO_MEMORY)
+    return err;
+  *found = a->stored_is_current = err == NACRE_OK;
+  if (err != NACRE_OK) {
+    a->report.state = NACRE_ANCHOR_UNREADABLE;
+    a->report.error = error;
   }
-  a->report.state = NACRE_ANCHOR_UNREADABLE;
-  a->report.error = error;
-  return false;
+  return NACRE_OK;
 }
 
-static enum nacre_err judge(struct anchor *a, struct engine *e, const struct lineage_point *here) {
+static enum nacre_err judge(struct anchor *a, struct engine *e, const struct engine_info *info) {
   enum lineage_relation latest, settled;
   ERR_TRY(lineage_relate(e, &a->anchor.latest, &latest));
   ERR_TRY(lineage_relate(e, &a->anchor.settled, &settled));
@@ -84,7 +93,7 @@ static enum nacre_err judge(struct anchor *a, struct engine *e, const struct lin
   else if (a->accept)
     a->report.state = NACRE_ANCHOR_ACCEPTED;
   else
-    return refuse(here, &a->anchor.latest, latest);
+    return refuse(info, &a->anchor.latest, latest);
   return NACRE_OK;
 }
 
@@ -96,11 +105,13 @@ enum nacre_err anchor_admit(void *arg, struct engine *e) {
   engine_get_info(e, &info);
   a->report.volume_generation = info.here.generation;
   a->report.volume_time_s = info.here.time_s;
-  if (!load(a))
+  bool found;
+  ERR_TRY(load(a, &found));
+  if (!found)
     return NACRE_OK;
   a->report.seen_generation = a->anchor.latest.generation;
   a->report.seen_time_s = a->anchor.latest.time_s;
-  enum nacre_err err = judge(a, e, &info.here);
+  enum nacre_err err = judge(a, e, &info);
   if (err == NACRE_ERR_DAMAGED && a->accept) {
     a->report.state = NACRE_ANCHOR_ACCEPTED;
     return NACRE_OK;
@@ -116,8 +127,10 @@ static void store(struct anchor *a) {
   a->stored_ms = env_monotonic_ms();
   if (a->stored_is_current)
     return;
-  if (lineage_anchor_seal(&a->anchor, a->key, text) != NACRE_OK)
+  if (lineage_anchor_seal(&a->anchor, a->key, text) != NACRE_OK) {
+    a->report.store_error = ENOMEM;
     return;
+  }
   a->report.store_error = a->ops->store(a->ctx, a->fingerprint, text, sizeof text);
   a->stored_is_current = a->report.store_error == 0;
 }
@@ -130,6 +143,10 @@ static void remember(struct anchor *a, const struct lineage_point *latest, const
   a->stored_is_current = false;
 }
 
+bool anchor_went_back(const struct anchor *a) {
+  return a->report.state == NACRE_ANCHOR_CUT_OFF || a->report.state == NACRE_ANCHOR_ACCEPTED;
+}
+
 void anchor_opened(struct anchor *a, struct engine *e) {
   struct engine_info info;
   if (a->ops == NULL)
@@ -137,8 +154,7 @@ void anchor_opened(struct anchor *a, struct engine *e) {
   engine_get_info(e, &info);
   /* Who only reads leaves no trace in the volume by which an older state that he accepted could be told from another
    * one, so he does not move the anchor back. */
-  const bool back = a->report.state == NACRE_ANCHOR_CUT_OFF || a->report.state == NACRE_ANCHOR_ACCEPTED;
-  if (back && info.read_only)
+  if ((info.read_only && anchor_went_back(a)) || info.unsettled)
     return;
   pthread_mutex_lock(&a->lock);
   remember(a, &info.here, &info.here);

@@ -36,6 +36,9 @@ void anchor_end(struct anchor *a);
 /* For engine_options: `arg` is the anchor. admit gives NACRE_ERR_ROLLED_BACK. */
 NACRE_MUST_USE enum nacre_err anchor_admit(void *arg, struct engine *e);
 void anchor_committed(void *arg, struct engine *e);
+/* After an older state was let pass: whoever goes on from it makes it a branch of its own at once, so that no other
+ * old state can take its place. */
+bool anchor_went_back(const struct anchor *a);
 /* The volume is open. */
 void anchor_opened(struct anchor *a, struct engine *e);
 /* All is committed, and nothing more will be. */

@@ -139,6 +139,11 @@ static enum nacre_err open_unlocked(struct volume *v, const struct volume_option
   if (info.read_only || info.failed)
     return NACRE_OK;
   ERR_TRY(repair_headers(v, h, u));
+  if (anchor_went_back(&v->anchor)) {
+    uint8_t mac[32];
+    header_mac(h->raw[u->copy], mac);
+    ERR_TRY(engine_commit_header(v->engine, v->header->sequence, mac));
+  }
   return fs_recover(v->fs);
 }
 

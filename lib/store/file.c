@@ -184,9 +184,9 @@ static enum nacre_err file_adopt(int fd, unsigned flags, struct store *out) {
       goto fail;
     f->locked = true;
   }
-  /* After a failed sync Linux keeps the pages that it lost, as clean ones. Who builds on what the container holds
-   * must see what is on the storage. */
-  if (!read_only)
+  /* After a failed sync Linux keeps the pages that it lost, as clean ones. Who builds on what the container holds, or
+   * remembers it, must see what is on the storage. Who only looks at it while it is in use need not. */
+  if (f->locked || !read_only)
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
   *out = (struct store){.ops = file_ops, .ctx = f, .read_only = read_only};
   if (f->device)

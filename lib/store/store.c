@@ -55,8 +55,10 @@ enum nacre_err store_write(struct store *s, const void *buf, size_t len, uint64_
 }
 
 enum nacre_err store_sync(struct store *s) {
-  if (s->read_only)
-    return NACRE_OK;
+  return s->read_only ? NACRE_OK : store_sync_others(s);
+}
+
+enum nacre_err store_sync_others(struct store *s) {
   int errnum = s->ops.sync(s->ctx);
   return errnum == 0 ? NACRE_OK : err_set_errno(store_code(errnum), errnum, "syncing the container");
 }

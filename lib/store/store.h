@@ -15,6 +15,8 @@ struct store {
 NACRE_MUST_USE enum nacre_err store_read(struct store *s, void *buf, size_t len, uint64_t offset);
 NACRE_MUST_USE enum nacre_err store_write(struct store *s, const void *buf, size_t len, uint64_t offset);
 NACRE_MUST_USE enum nacre_err store_sync(struct store *s);
+/* The same also where it is open read-only, of what another process has written. */
+NACRE_MUST_USE enum nacre_err store_sync_others(struct store *s);
 NACRE_MUST_USE enum nacre_err store_size(struct store *s, uint64_t *size);
 NACRE_MUST_USE enum nacre_err store_resize(struct store *s, uint64_t size);
 void store_close(struct store *s);

@@ -37,6 +37,7 @@ struct engine {
   bool failed;
   bool unchanged; /* it failed before anybody could change anything */
   bool fell_back;
+  bool unsettled;
   bool ring_damaged;
   char failure[160];
   struct superblock_log fresh_log; /* new, empty sets that the next commit takes up */

@@ -282,9 +282,12 @@ static enum nacre_err begin_writing(struct engine *e, const struct ring_found *r
 
 static enum nacre_err open_in(struct engine *e) {
   struct ring_found ring;
-  /* What is read below may be in the host's cache alone. It counts as durable, so it must be. */
+  /* What is read below may be in the host's cache alone. It counts as durable, so it must be. Who reads can do
+   * without, but then must not remember it as durable. */
   if (!e->read_only)
     ERR_TRY(store_sync(e->store));
+  else
+    e->unsettled = e->options.admit != NULL && store_sync_others(e->store) != NACRE_OK;
   ERR_TRY(ring_read(&e->io, &ring));
   ERR_TRY(check_header(e, &ring.newest));
   if (ring.missing > 0 && !ring.unreadable && !e->read_only)
@@ -385,6 +388,7 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
                                .failed = e->failed,
                                .fell_back = e->fell_back,
                                .unchanged = e->unchanged,
+                               .unsettled = e->unsettled,
                                .ring_damaged = e->ring_damaged};
   block_sealed(&e->io, &info->sealed_blocks, &info->sealed_bytes);
   memcpy(info->commit_id, e->durable.commit_id, sizeof info->commit_id);

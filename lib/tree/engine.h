@@ -89,6 +89,7 @@ struct engine_info {
   uint32_t chunk_bytes;
   bool read_only, failed, fell_back;
   bool unchanged;    /* failed while it was opened: what is in memory is what is committed */
+  bool unsettled;    /* open read-only, and what was read may not be durable */
   bool ring_damaged; /* superblocks are gone that no power cut destroys, or cannot be read; only where read-only */
   char failure[160];
 };

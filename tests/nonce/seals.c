@@ -180,9 +180,10 @@ static void key_id(const struct aead_key *key, uint8_t id[32]) {
   unsigned i = 0;
   while (i < HANDLES_MAX && handles[i].key != key)
     i++;
-  if (i == HANDLES_MAX)
+  if (i < HANDLES_MAX)
+    memcpy(id, handles[i].id, sizeof handles[i].id);
+  else
     report_fail("a key seals that was never made ready");
-  memcpy(id, handles[i].id, sizeof handles[i].id);
   pthread_rwlock_unlock(&handles_lock);
 }
 

@@ -219,6 +219,50 @@ static void test_destroyed_superblock(void **state) {
   close_volume(f);
 }
 
+/* Whoever goes on from an older state makes it a branch, also where he writes nothing: no other old one passes for
+ * it. */
+static void test_accepting_is_a_branch(void **state) {
+  struct fixture *f = *state;
+  session(f, &f->here, NACRE_ANCHOR_NEW, "a");
+  struct image first = take_image(f);
+  session(f, &f->here, NACRE_ANCHOR_FOUND, "b");
+  struct image second = take_image(f);
+  session(f, &f->here, NACRE_ANCHOR_FOUND, "c");
+  put_image(f, &first);
+  must_open(f, &f->here, ACCEPTING, NACRE_ANCHOR_ACCEPTED);
+  close_volume(f);
+  put_image(f, &second);
+  assert_int_equal(open_on(f, &f->here, WRITING), NACRE_ERR_ROLLED_BACK);
+  free(first.bytes);
+  free(second.bytes);
+}
+
+static int sync_calls, sync_error;
+static int (*plain_sync)(void *ctx);
+
+static int odd_sync(void *ctx) {
+  sync_calls++;
+  return sync_error != 0 ? sync_error : plain_sync(ctx);
+}
+
+/* What a reader sees may be in the host's memory alone. He makes it durable, or does not remember it. */
+static void test_reading_what_is_not_durable(void **state) {
+  struct fixture *f = *state;
+  session(f, &f->here, NACRE_ANCHOR_NEW, "a");
+  session(f, &f->there, NACRE_ANCHOR_NEW, "b");
+  const unsigned stores = f->here.stores;
+  plain_sync = f->ops.sync;
+  f->ops.sync = odd_sync;
+  sync_error = EIO;
+  must_open(f, &f->here, READING, NACRE_ANCHOR_FOUND);
+  close_volume(f);
+  assert_int_equal(f->here.stores, stores);
+  sync_error = sync_calls = 0;
+  must_open(f, &f->here, READING, NACRE_ANCHOR_FOUND);
+  close_volume(f);
+  assert_true(sync_calls > 0 && f->here.stores > stores);
+}
+
 /* ---- What raises no alarm ---- */
 
 static void test_travel(void **state) {
@@ -356,11 +400,18 @@ static void test_none(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_fixture, free_fixture)
   const struct CMUnitTest tests[] = {
-      TEST(test_older_container),        TEST(test_fork_with_a_higher_generation),
-      TEST(test_destroyed_superblock),   TEST(test_travel),
-      TEST(test_read_only_media),        TEST(test_crash),
-      TEST(test_lost_minutes),           TEST(test_clean_close_settles),
-      TEST(test_lost_or_damaged_anchor), TEST(test_none),
+      TEST(test_older_container),
+      TEST(test_fork_with_a_higher_generation),
+      TEST(test_destroyed_superblock),
+      TEST(test_accepting_is_a_branch),
+      TEST(test_reading_what_is_not_durable),
+      TEST(test_travel),
+      TEST(test_read_only_media),
+      TEST(test_crash),
+      TEST(test_lost_minutes),
+      TEST(test_clean_close_settles),
+      TEST(test_lost_or_damaged_anchor),
+      TEST(test_none),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

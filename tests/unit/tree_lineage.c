@@ -142,6 +142,29 @@ static void the_oldest_branches_are_forgotten(void **state) {
   fx_end(&f);
 }
 
+/* The oldest are only looked at when there are too many: their damage stops nobody. */
+static void damage_to_old_branches_is_no_matter(void **state) {
+  (void)state;
+  struct fixture f;
+  uint8_t junk[64] = {1};
+  fx_make(&f, IMAGE_BYTES, 0, MIB);
+  for (unsigned i = 0; i < 600; i++) {
+    put_one(&f);
+    fx_reopen(&f, MIB);
+  }
+  put_one(&f);
+  assert_true(f.e->tree.root->level == 1 && f.e->tree.root->count > 2);
+  uint64_t unit = f.e->tree.root->entries[0].ptr.unit;
+  engine_close(f.e);
+  ok(store_write(&f.store, junk, sizeof junk, unit * FORMAT_UNIT_BYTES));
+  fx_open(&f, MIB);
+  struct lineage_point before = here(&f);
+  put_one(&f);
+  assert_true(here(&f).branch.number == before.branch.number + 1);
+  assert_int_equal(relate(&f, &before), LINEAGE_CONTAINS);
+  fx_end(&f);
+}
+
 /* Where the tree's place for branches can't be read, no commit will succeed: that is known at once. */
 static void an_unreadable_lineage_makes_it_read_only(void **state) {
   (void)state;
@@ -177,6 +200,7 @@ int main(void) {
       cmocka_unit_test(an_opening_that_commits_is_a_branch),
       cmocka_unit_test(older_states_and_forks_are_told_apart),
       cmocka_unit_test(the_oldest_branches_are_forgotten),
+      cmocka_unit_test(damage_to_old_branches_is_no_matter),
       cmocka_unit_test(an_unreadable_lineage_makes_it_read_only),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
