@@ -203,6 +203,8 @@ static void prepare_orphans(struct stage *s) {
     report_must(nacre_unlink(vol, name), "unlinking it");
   }
   report_must(nacre_volume_sync(vol), "a commit");
+  for (unsigned i = 0; i < ORPHANS; i++)
+    nacre_close(files[i]); /* what that deletes is never committed */
   nacre_volume_abandon(vol);
 }
 

@@ -157,10 +157,12 @@ enum nacre_err __wrap_aead_key_new(enum nacre_cipher cipher, const uint8_t key[A
   unsigned i = 0;
   while (i < HANDLES_MAX && handles[i].key != NULL)
     i++;
-  if (i == HANDLES_MAX)
+  if (i < HANDLES_MAX) {
+    handles[i].key = *out;
+    kdf_mac(key, &kind, 1, handles[i].id);
+  } else {
     report_fail("more keys are in use than there is room for");
-  handles[i].key = *out;
-  kdf_mac(key, &kind, 1, handles[i].id);
+  }
   pthread_rwlock_unlock(&handles_lock);
   return NACRE_OK;
 }
