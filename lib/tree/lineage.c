@@ -74,11 +74,12 @@ enum nacre_err lineage_relate(struct engine *e, const struct lineage_point *poin
     end.generation = rec.parent_generation;
     memcpy(end.commit_id, rec.parent_commit_id, sizeof end.commit_id);
   }
-  if (!same)
-    *out = LINEAGE_DIVERGED;
-  else if (point->generation > end.generation)
-    *out = newest ? LINEAGE_OLDER : LINEAGE_DIVERGED;
-  else if (point->generation == end.generation && memcmp(point->commit_id, end.commit_id, sizeof end.commit_id) != 0)
+  bool beyond = point->generation > end.generation;
+  bool other =
+      point->generation == end.generation && memcmp(point->commit_id, end.commit_id, sizeof end.commit_id) != 0;
+  if (same && beyond && newest)
+    *out = LINEAGE_OLDER;
+  else if (!same || beyond || other)
     *out = LINEAGE_DIVERGED;
   return NACRE_OK;
 }
