@@ -39,7 +39,7 @@ static enum nacre_err read_segments(struct block_io *io, const struct superblock
     aead_nonce_add(base, done / SEGMENT_BYTES, s.nonce);
     reader_copy(index, s.tag, sizeof s.tag);
     ERR_TRY(block_read(io, FORMAT_KIND_CHECKPOINT_SEGMENT, 0, &s, body + done));
-    if (!bytes_all_zero(body + done + part, s.len_bytes - part))
+    if (!bytes_all_zero(body + done + part, s.len_bytes - (uint32_t)part))
       return malformed("a checkpoint's padding");
   }
   if (index->bad)

@@ -16,7 +16,10 @@ struct disk_undo {
 
 void disk_init(struct disk *d, uint64_t limit_bytes) {
   memset(d, 0, sizeof *d);
-  void *p = mmap(NULL, limit_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (limit_bytes > SIZE_MAX / 2)
+    report_fail("a container of %llu bytes in memory", (unsigned long long)limit_bytes);
+  void *p =
+      mmap(NULL, (size_t)limit_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED)
     report_fail("no memory for a container");
   d->bytes = p;

@@ -355,9 +355,11 @@ static void trimmed_container_can_fall_back(void **state) {
   fx_end(&f);
 }
 
-/* The container outgrows the first log sets (1 GiB). */
+/* The container outgrows the first log sets (1 GiB). In memory, which 32 bits can't address. */
 static void log_sets_grow(void **state) {
   (void)state;
+  if (SIZE_MAX == UINT32_MAX)
+    skip();
   struct fixture f;
   fx_make(&f, 8192 * MIB, 0, 8 * MIB);
   uint64_t before = f.e->durable.log.checkpoint_units;
