@@ -83,12 +83,12 @@ static enum nacre_err load(struct anchor *a, bool *found) {
 static enum nacre_err judge(struct anchor *a, struct engine *e, const struct engine_info *info) {
   enum lineage_relation latest, settled;
   ERR_TRY(lineage_relate(e, &a->anchor.latest, &latest));
+  if (latest == LINEAGE_CONTAINS || latest == LINEAGE_FORGOTTEN) {
+    a->report.state = latest == LINEAGE_CONTAINS ? NACRE_ANCHOR_FOUND : NACRE_ANCHOR_FORGOTTEN;
+    return NACRE_OK;
+  }
   ERR_TRY(lineage_relate(e, &a->anchor.settled, &settled));
-  if (latest == LINEAGE_CONTAINS)
-    a->report.state = NACRE_ANCHOR_FOUND;
-  else if (latest == LINEAGE_FORGOTTEN)
-    a->report.state = NACRE_ANCHOR_FORGOTTEN;
-  else if (settled == LINEAGE_CONTAINS)
+  if (settled == LINEAGE_CONTAINS)
     a->report.state = NACRE_ANCHOR_CUT_OFF;
   else if (a->accept)
     a->report.state = NACRE_ANCHOR_ACCEPTED;
