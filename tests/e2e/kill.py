@@ -9,9 +9,8 @@ import os
 import random
 import sys
 import time
-import traceback
 
-from kill_daemon import Daemon
+from kill_daemon import Daemon, tell
 from kill_load import DAEMON_GOES, DAEMON_GONE, Writer, judge, start_writer
 from kill_state import Tree, read_tree
 
@@ -113,10 +112,10 @@ def run(args):
             volume = Volume(args, number // KILLS_A_VOLUME, counts)
         wrong = volume.one_kill(rng)
         if wrong:
-            return counts, ["round %d:" % number] + wrong
+            return ["round %d:" % number] + wrong, counts
         number += 1
     volume.remove()
-    return counts, []
+    return [], counts
 
 
 def main():
@@ -126,16 +125,7 @@ def main():
     for name in ("volume", "folder", "passfile"):
         parser.add_argument(name)
     args = parser.parse_args()
-    try:
-        counts, wrong = run(args)
-    except Exception:
-        counts, wrong = None, traceback.format_exc().splitlines()
-    name = "a killed daemon leaves one committed state, no older than the last sync"
-    print(("not ok - " if wrong else "ok - ") + name)
-    print("# seed %d: %s" % (args.seed, counts))
-    for line in wrong:
-        print("# " + line)
-    return 1 if wrong else 0
+    return tell("a killed daemon leaves one committed state, no older than the last sync", run, args)
 
 
 if __name__ == "__main__":

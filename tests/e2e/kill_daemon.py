@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+import traceback
 
 PATIENCE_S = 60
 
@@ -14,6 +15,19 @@ def wait_until(what, condition, pause_s=0.005):
     while not condition():
         assert time.monotonic() < deadline, "%s did not come true in %d s" % (what, PATIENCE_S)
         time.sleep(pause_s)
+
+
+def tell(name, run, args):
+    """What came of it, as a check with that name; the exit code. `run` gives what is wrong, and a summary."""
+    try:
+        wrong, summary = run(args)
+    except Exception:
+        wrong, summary = traceback.format_exc().splitlines(), ""
+    print(("not ok - " if wrong else "ok - ") + name)
+    print("# seed %d: %s" % (args.seed, summary))
+    for line in wrong:
+        print("# " + line)
+    return 1 if wrong else 0
 
 
 def is_mounted(folder):

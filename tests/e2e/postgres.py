@@ -13,9 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 
-from kill_daemon import Daemon, has_ended, wait_until
+from kill_daemon import Daemon, has_ended, tell, wait_until
 
 CLIENTS = 3
 ACCOUNTS = 50
@@ -259,15 +258,7 @@ def main():
     if programs() is None:
         print("skip - PostgreSQL survives the kill of the daemon: it is not installed")
         return 0
-    try:
-        wrong, summary = run(args)
-    except Exception:
-        wrong, summary = traceback.format_exc().splitlines(), ""
-    print(("not ok - " if wrong else "ok - ") + "PostgreSQL survives the kill of the daemon")
-    print("# seed %d: %s" % (args.seed, summary))
-    for line in wrong:
-        print("# " + line)
-    return 1 if wrong else 0
+    return tell("PostgreSQL survives the kill of the daemon", run, args)
 
 
 if __name__ == "__main__":

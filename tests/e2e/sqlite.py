@@ -11,9 +11,8 @@ import random
 import sqlite3
 import sys
 import time
-import traceback
 
-from kill_daemon import Daemon
+from kill_daemon import Daemon, tell
 
 JOURNALS = "delete", "truncate", "persist", "wal"
 WRITERS = 2  # on each database: they lock each other out, and in the write-ahead log share memory
@@ -170,15 +169,7 @@ def main():
     for name in ("volume", "folder", "passfile"):
         parser.add_argument(name)
     args = parser.parse_args()
-    try:
-        wrong, summary = run(args)
-    except Exception:
-        wrong, summary = traceback.format_exc().splitlines(), ""
-    print(("not ok - " if wrong else "ok - ") + "SQLite's databases survive the kill of the daemon")
-    print("# seed %d: %s" % (args.seed, summary))
-    for line in wrong:
-        print("# " + line)
-    return 1 if wrong else 0
+    return tell("SQLite's databases survive the kill of the daemon", run, args)
 
 
 if __name__ == "__main__":
