@@ -88,7 +88,7 @@ static void scan_all(struct engine *e, uint64_t count) {
   static const struct key highest = {.tree = UINT32_MAX, .object = UINT64_MAX, .type = 255, .offset = UINT64_MAX};
   uint64_t seen = 0;
   MEASURE_OK(tree_scan(e, &lowest, &highest, count_one, &seen));
-  MEASURE_OK(seen != count);
+  MEASURE_OK(seen < count); /* records of the engine's own come besides */
 }
 
 enum step { INSERT, COMMIT, GET, SCAN, GET_COLD, STEPS };
