@@ -50,12 +50,6 @@ size_t extent_encode(const struct extent *e, uint8_t *out) {
   return len;
 }
 
-/* Where headers and superblocks are: freeing such an extent would hand their place out. */
-static bool extent_in_group(const struct extent *e, uint64_t group_offset) {
-  uint64_t unit = group_offset / FORMAT_UNIT_BYTES, end = unit + FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES;
-  return e->unit < end && e->unit + extent_units(e) > unit;
-}
-
 static bool extent_is_sound(const struct extent *e, uint64_t units_end) {
   bool chunk_ok = e->chunk_bytes >= FORMAT_CHUNK_MIN_BYTES && e->chunk_bytes <= FORMAT_CHUNK_MAX_BYTES &&
                   (e->chunk_bytes & (e->chunk_bytes - 1)) == 0;
@@ -70,7 +64,7 @@ static bool extent_is_sound(const struct extent *e, uint64_t units_end) {
   uint64_t units = extent_units(e);
   if (e->unit >= units_end || units > units_end - e->unit)
     return false;
-  return !extent_in_group(e, FORMAT_GROUP_0_OFFSET) && !extent_in_group(e, FORMAT_GROUP_1_OFFSET);
+  return !format_meets_group(e->unit, e->unit + units);
 }
 
 enum nacre_err extent_decode(const uint8_t *value, size_t len, uint64_t units_end, struct extent *e) {

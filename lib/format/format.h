@@ -2,6 +2,7 @@
 #ifndef NACRE_FORMAT_FORMAT_H
 #define NACRE_FORMAT_FORMAT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define FORMAT_VERSION 0u /* experimental until 1.0 */
@@ -16,6 +17,13 @@
 #define FORMAT_RING_SPACING_BYTES (64u << 10)
 #define FORMAT_RING_SLOTS 8u /* slot g % 8 of generation g; even ones in group 0, odd ones in group 1 */
 #define FORMAT_SUPERBLOCK_BYTES 4096u
+
+/* Whether the units [unit, end) meet one of the two groups: nothing else lies there, and to give back what is said to
+ * would hand headers and superblocks out. */
+static inline bool format_meets_group(uint64_t unit, uint64_t end) {
+  const uint64_t first = FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, units = FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES;
+  return unit < FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES + units || (unit < first + units && end > first);
+}
 
 /* ---- Header ---- */
 #define FORMAT_MAGIC "nacre\r\n\x1a" /* 8 bytes; a text-mode copy breaks it */

@@ -44,8 +44,11 @@ enum nacre_err ptr_decode(const uint8_t in[FORMAT_PTR_BYTES], uint64_t units_end
   if (p->birth > p->alloc)
     return err_set(NACRE_ERR_DAMAGED, "a pointer's block was born after it was written");
   uint64_t units = p->len_bytes / FORMAT_UNIT_BYTES;
-  if (p->unit == 0 || p->unit > units_end || units > units_end - p->unit)
+  if (p->unit > units_end || units > units_end - p->unit)
     return err_set(NACRE_ERR_DAMAGED, "a pointer leads to unit %llu, outside the volume",
+                   (unsigned long long)p->unit);
+  if (format_meets_group(p->unit, p->unit + units))
+    return err_set(NACRE_ERR_DAMAGED, "a pointer leads to unit %llu, where headers and superblocks are",
                    (unsigned long long)p->unit);
   return NACRE_OK;
 }

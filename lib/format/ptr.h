@@ -22,7 +22,7 @@ struct ptr {
 
 void ptr_encode(const struct ptr *p, uint8_t out[FORMAT_PTR_BYTES]);
 /* NACRE_ERR_DAMAGED on unknown flags, a length that is no multiple of a unit, birth above alloc, or an address past
- * `units_end`. */
+ * `units_end` or in a group. */
 NACRE_MUST_USE enum nacre_err ptr_decode(const uint8_t in[FORMAT_PTR_BYTES], uint64_t units_end, struct ptr *p);
 
 /* Associated data of every sealed block: kind, level, format version, 0, epoch, length, birth (20 bytes). For logs,

@@ -103,10 +103,8 @@ static bool superblock_overlap(uint64_t a, uint64_t a_units, uint64_t b, uint64_
 
 /* Inside the volume, apart from the fixed areas. */
 static bool superblock_extent_good(const struct superblock_extent *e, uint64_t units_end) {
-  const uint64_t group_units = FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES;
   return e->units > 0 && e->unit < units_end && e->units <= units_end - e->unit &&
-         !superblock_overlap(e->unit, e->units, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES, group_units) &&
-         !superblock_overlap(e->unit, e->units, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, group_units);
+         !format_meets_group(e->unit, e->unit + e->units);
 }
 
 static bool superblock_inside(const struct ptr *p, uint64_t unit, uint64_t end) {

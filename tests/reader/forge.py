@@ -50,7 +50,7 @@ NEWEST = [
     (96, "<Q", 0, "next inode"), (96, "<Q", (1 << 48) + 1, "next inode"), (104, "<Q", 1 << 47, "more inodes"),
     (112, "<Q", 4225, "more units"), (120, "<I", 8192, "chunk size"), (124, "<I", 8192, "node size"),
     (128, "B", 12, "level"), (129, "B", 1, "root's level"), (136, "<Q", 0, "unit 0"),
-    (136, "<Q", 4224, "behind the end"),
+    (136, "<Q", 4224, "behind the end"), (136, "<Q", 127, "in a group"), (136, "<Q", 4096, "in a group"),
     (144, "<I", 4096, "root's size"), (148, "B", 1, "reserved"), (149, "B", 1, "reserved"), (150, "B", 1, "reserved"),
     (152, "<I", 1, "reserved"), (160, "<Q", 1 << 40, "above the allocation"), (160, "<Q", 0, "birth"),
     (168, "<Q", 1 << 40, "not there yet"), (232, "<Q", 4096, "overlap"), (232, "<Q", 1, "overlap"),
@@ -58,7 +58,7 @@ NEWEST = [
     (280, "<Q", 1, "too little room"), (288, "<I", 3, "log set 3"), (288, "<I", 1, "start of its set"),
     (292, "<I", 1, "set in use"), (304, "<I", 4097, "length"), (304, "<I", 0, "length"),
     (304, "<I", 16384 * 4, "index is too long"),
-    (392, "<Q", 1, "before the log part"), (488, "<Q", 1, "next record"), (488, "<Q", 4224, "next record"),
+    (392, "<Q", 1, "in a group"), (392, "<Q", 128, "before the log part"), (488, "<Q", 1, "next record"), (488, "<Q", 4224, "next record"),
     (528, "<Q", 0, "unbroken"), (528, "<Q", 1 << 40, "unbroken"), (568, "<Q", 0, "branch begins"),
     (568, "<Q", 1 << 40, "branch begins"), (576, "<Q", 0, "branch has"), (576, "<Q", 1 << 40, "branch has"),
     (584, "B", 1, "the end"), (4039, "B", 1, "the end")]

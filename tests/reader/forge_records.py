@@ -208,7 +208,7 @@ TABLE = [
     ("an extent's third reserved field", EXTENT, with_extent, patch(20, "<I", 1), "reserved"),
     ("an extent at unit 0", EXTENT, with_extent, patch(24, "<Q", 0), "unit 0"),
     ("an extent behind the end", EXTENT, with_extent, patch(24, "<Q", 4223), "behind the end"),
-    ("an extent in a group", EXTENT, with_extent, patch(24, "<Q", 5), "in use already"),
+    ("an extent in a group", EXTENT, with_extent, patch(24, "<Q", 5), "lie in a group"),
     ("an extent born never", EXTENT, with_extent, patch(32, "<Q", 0), "birth"),
     ("an extent born after it was written", EXTENT, with_extent, patch(32, "<Q", 1 << 40), "above"),
     ("an extent from the future", EXTENT, with_extent, patch(40, "<Q", 1 << 40), "not there yet"),

@@ -28,11 +28,11 @@ static void assert_same_ptr(const struct ptr *a, const struct ptr *b) {
 static void test_ptr_round_trip(void **state) {
   (void)state;
   uint8_t raw[FORMAT_PTR_BYTES];
-  struct ptr p = make_ptr(77, 16384), back;
+  struct ptr p = make_ptr(177, 16384), back;
   ptr_encode(&p, raw);
-  assert_int_equal(ptr_decode(raw, 81, &back), NACRE_OK);
+  assert_int_equal(ptr_decode(raw, 181, &back), NACRE_OK);
   assert_same_ptr(&p, &back);
-  assert_true(le64_get(raw) == 77 && le32_get(raw + 8) == 16384 && le32_get(raw + 20) == 3);
+  assert_true(le64_get(raw) == 177 && le32_get(raw + 8) == 16384 && le32_get(raw + 20) == 3);
   assert_true(le64_get(raw + 24) == 5 && le64_get(raw + 32) == 9);
   assert_memory_equal(raw + 40, p.nonce, 24);
   assert_memory_equal(raw + 64, p.tag, 32);
@@ -45,7 +45,7 @@ static void test_ptr_refuses(void **state) {
     uint8_t value;
   } bytes[] = {{12, 1}, {13, 1}, {14, 1}, {15, 1}, {16, 1}, {19, 1}};
   uint8_t raw[FORMAT_PTR_BYTES];
-  struct ptr p = make_ptr(77, 16384), back;
+  struct ptr p = make_ptr(177, 16384), back;
   ptr_encode(&p, raw);
   for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
     raw[bytes[i].at] = bytes[i].value;
@@ -57,14 +57,18 @@ static void test_ptr_refuses(void **state) {
     uint32_t len;
     uint64_t birth, alloc, units_end;
   } cases[] = {
-      {77, 16384, 5, 9, 80},                       /* ends one unit too late */
-      {77, 16384, 5, 9, 77},                       /* starts at the end */
-      {77, 16384, 5, 9, 0},                        /* no room at all */
-      {77, 0, 5, 9, 1000},                         /* nothing */
-      {77, 16385, 5, 9, 1000},                     /* no multiple of a unit */
-      {77, UINT32_MAX, 5, 9, UINT64_MAX},          /* the same, huge */
-      {77, 4096, 10, 9, 1000},                     /* born after it was written */
+      {177, 16384, 5, 9, 180},                     /* ends one unit too late */
+      {177, 16384, 5, 9, 177},                     /* starts at the end */
+      {177, 16384, 5, 9, 0},                       /* no room at all */
+      {177, 0, 5, 9, 1000},                        /* nothing */
+      {177, 16385, 5, 9, 1000},                    /* no multiple of a unit */
+      {177, UINT32_MAX, 5, 9, UINT64_MAX},         /* the same, huge */
+      {177, 4096, 10, 9, 1000},                    /* born after it was written */
       {0, 4096, 5, 9, 1000},                       /* the header */
+      {127, 4096, 5, 9, 1000},                     /* the end of the first group */
+      {4093, 16384, 5, 9, 10000},                  /* into the second */
+      {4100, 16384, 5, 9, 10000},                  /* within it */
+      {4223, 16384, 5, 9, 10000},                  /* out of it */
       {UINT64_MAX, 4096, 5, 9, 1000},              /* far out */
       {UINT64_MAX, 0xfffff000u, 5, 9, UINT64_MAX}, /* an end that overflows */
   };

@@ -3,7 +3,7 @@
 import os
 import struct
 
-from .constants import (DATA, GROUP_STARTS, HEADER_BYTES, LABEL_OF, RING_OFFSET, RING_STRIDE, UNIT,
+from .constants import (DATA, GROUP_STARTS, GROUP_UNITS, HEADER_BYTES, LABEL_OF, RING_OFFSET, RING_STRIDE, UNIT,
                         VERSION)
 from .fields import Damaged, Fields, need
 from .primitives import nonce_add, open_aead
@@ -85,6 +85,9 @@ class Limit:
     def check(self, unit, units):
         need(unit, "unit 0 is pointed to")
         need(unit + units <= self.units_end, "units %d+%d lie behind the end" % (unit, units))
+        for start in GROUP_STARTS:
+            first = start // UNIT
+            need(unit + units <= first or unit >= first + GROUP_UNITS, "units %d+%d lie in a group" % (unit, units))
 
     def check_generations(self, birth, allocated):
         need(birth, "birth generation 0")
