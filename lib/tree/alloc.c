@@ -34,9 +34,12 @@ enum nacre_err alloc_start(struct alloc *a, uint64_t units_end, uint32_t cluster
 }
 
 void alloc_end(struct alloc *a) {
-  for (size_t g = 0; g < a->groups; g++)
+  for (size_t g = 0; g < a->groups; g++) {
     free(a->before[g]);
+    free(a->held[g].bits);
+  }
   free(a->before);
+  free(a->held);
   free(a->bits);
   free(a->group_free_clusters);
   runs_free(&a->freed);
@@ -55,12 +58,16 @@ static enum nacre_err resize_arrays(struct alloc *a, size_t groups) {
   uint64_t **before = realloc(a->before, groups * sizeof *before);
   if (before != NULL)
     a->before = before;
-  if (bits == NULL || counts == NULL || before == NULL)
+  struct alloc_held *held = realloc(a->held, groups * sizeof *held);
+  if (held != NULL)
+    a->held = held;
+  if (bits == NULL || counts == NULL || before == NULL || held == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory for the map of free space");
   memset(bits + a->groups * GROUP_WORDS, 0xff, (groups - a->groups) * GROUP_WORDS * sizeof *bits);
   for (size_t g = a->groups; g < groups; g++) {
     counts[g] = 0;
     before[g] = NULL;
+    held[g] = (struct alloc_held){0};
   }
   a->groups = groups;
   return NACRE_OK;
@@ -136,6 +143,8 @@ enum nacre_err alloc_grow(struct alloc *a, uint64_t units_end, uint64_t taken) {
     err = resize_arrays(a, groups);
   if (err == NACRE_OK && taken > 0)
     err = group_remember(a, start, taken);
+  if (err == NACRE_OK && taken > 0)
+    err = alloc_hold_locked(a, start, start + taken);
   if (err == NACRE_OK) {
     for (uint64_t u = start; u < units_end; u += 64) {
       a->bits[u / 64] = 0;
@@ -178,6 +187,8 @@ enum nacre_err alloc_shrink(struct alloc *a, uint64_t units_end) {
       a->groups--;
       free(a->before[a->groups]);
       a->before[a->groups] = NULL;
+      free(a->held[a->groups].bits);
+      a->held[a->groups] = (struct alloc_held){0};
     }
     a->cursor = a->low_cursor = a->small_cursor = 0;
   }
@@ -306,23 +317,41 @@ enum nacre_err alloc_take(struct alloc *a, enum alloc_fit fit, uint64_t want, ui
   return err;
 }
 
+/* Whether all of the units, which are used, were allocated in the current generation, or all before it. */
+static bool allocated_then(const struct alloc *a, uint64_t unit, uint64_t end, bool now) {
+  while (unit < end) {
+    unsigned from = (unsigned)(unit % 64), count = (unsigned)u64_min(end - unit, 64 - from);
+    const uint64_t *before = a->before[unit / GROUP_UNITS];
+    uint64_t mask = word_mask(from, count);
+    uint64_t old = before == NULL ? mask : before[unit % GROUP_UNITS / 64] & mask;
+    if (old != (now ? 0 : mask))
+      return false;
+    unit += count;
+  }
+  return true;
+}
+
+/* Records come from the container, and may name what is not theirs. In the log it would make a map that no opening
+ * takes, or that gives a place out twice. */
+static enum nacre_err check_given(const struct alloc *a, uint64_t unit, uint64_t units, bool now) {
+  if (units == 0 || unit >= a->units_end || units > a->units_end - unit)
+    return err_set(NACRE_ERR_DAMAGED, "a record names units past the container's end");
+  if (alloc_first_locked(a, unit, unit + units, false) < unit + units)
+    return err_set(NACRE_ERR_DAMAGED, "a record names units that are free");
+  if (alloc_any_held_locked(a, unit, unit + units))
+    return err_set(NACRE_ERR_DAMAGED, "a record names units of a fixed place, or that were given back before");
+  if (!allocated_then(a, unit, unit + units, now))
+    return err_set(NACRE_ERR_DAMAGED, "a record names units that were not written when it says");
+  return NACRE_OK;
+}
+
 enum nacre_err alloc_give(struct alloc *a, uint64_t unit, uint64_t units, bool now) {
   pthread_mutex_lock(&a->lock);
-  enum nacre_err err = NACRE_OK;
-  if (units == 0 || unit >= a->units_end || units > a->units_end - unit) {
-    err = err_set(NACRE_ERR_DAMAGED, "a record names units past the container's end");
-  } else if (alloc_first_locked(a, unit, unit + units, false) < unit + units) {
-    /* In the log it would make a map that no opening takes. */
-    err = err_set(NACRE_ERR_DAMAGED, "a record names units that are free");
-  } else if (now) {
-    err = group_remember(a, unit, units);
-    if (err == NACRE_OK)
-      bits_change(a, unit, units, false);
-  } else {
-    err = runs_add(&a->freed, unit, units);
-    if (err == NACRE_OK)
-      a->pending_units += units;
-  }
+  enum nacre_err err = check_given(a, unit, units, now);
+  if (err == NACRE_OK && now)
+    bits_change(a, unit, units, false);
+  else if (err == NACRE_OK)
+    err = alloc_wait_locked(a, &a->freed, unit, units);
   pthread_mutex_unlock(&a->lock);
   return err;
 }

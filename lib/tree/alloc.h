@@ -8,7 +8,10 @@
  *   - A unit in `pending` or `freed` is set in bits: it is not handed out before alloc_durable releases it.
  *   - before[g] is NULL, or group g's bits as the last sealed log record left them (releases included); the groups
  *     that have one are the only ones in which bits differ from what the log says.
- * One mutex; every call takes it but those that say otherwise. */
+ *   - What alloc_give takes was allocated before the current generation or in it, as the caller says, and is not
+ * held: the records of a hostile container may name any unit, but none goes twice, and no fixed place goes at all.
+ *   - A unit in `pending` or `freed`, or that was given to alloc_hold, is held; held[g].count says how many of group
+ * g are. One mutex; every call takes it but those that say otherwise. */
 #ifndef NACRE_TREE_ALLOC_H
 #define NACRE_TREE_ALLOC_H
 
@@ -23,6 +26,11 @@ struct alloc_pending {
 
 #define ALLOC_PENDING_MAX 4
 
+struct alloc_held {
+  uint64_t *bits; /* one bit a unit; NULL while none of the group is held */
+  uint32_t count;
+};
+
 struct alloc {
   pthread_mutex_t lock;
   uint64_t *bits;
@@ -31,6 +39,7 @@ struct alloc {
   uint64_t free_units, free_clusters;
   uint32_t *group_free_clusters; /* per FORMAT_CHECKPOINT_GROUP_UNITS */
   uint64_t **before;
+  struct alloc_held *held;
   size_t groups;
   uint64_t cursor;       /* where the next search for a long run starts */
   uint64_t low_cursor;   /* no free cluster is below, but for what was freed at once since the last commit */
@@ -44,7 +53,8 @@ struct alloc {
 
 NACRE_MUST_USE enum nacre_err alloc_start(struct alloc *a, uint64_t units_end, uint32_t cluster_units);
 void alloc_end(struct alloc *a);
-/* New units are free, but for the first `taken` of them, which are allocated. units_end is a multiple of 64. */
+/* New units are free, but for the first `taken` of them, which are allocated, as a fixed place. units_end is a
+ * multiple of 64. */
 NACRE_MUST_USE enum nacre_err alloc_grow(struct alloc *a, uint64_t units_end, uint64_t taken);
 
 /* The end of the last used unit, and how many are free before it. */
@@ -60,11 +70,16 @@ enum alloc_fit { ALLOC_LONG, ALLOC_LOW };
  * more start at a cluster. NACRE_ERR_NO_SPACE. */
 NACRE_MUST_USE enum nacre_err alloc_take(struct alloc *a, enum alloc_fit fit, uint64_t want, uint64_t min,
                                          uint64_t multiple, struct run *out);
-/* NACRE_ERR_DAMAGED where a unit is free already. `now`: it was allocated in the current generation, so that no root,
- * durable or frozen, can reach it. */
+/* `now`: it was allocated in the current generation, so that no root, durable or frozen, can reach it.
+ * NACRE_ERR_DAMAGED where that is not so, or a unit is free or held: nothing is given back then. */
 NACRE_MUST_USE enum nacre_err alloc_give(struct alloc *a, uint64_t unit, uint64_t units, bool now);
 /* At load and for fixed areas: NACRE_ERR_DAMAGED where a unit is set already or past the end. No log delta. */
 NACRE_MUST_USE enum nacre_err alloc_mark(struct alloc *a, uint64_t unit, uint64_t units);
+
+/* A place of the engine's own that is in use: alloc_give refuses it until alloc_unhold. NACRE_ERR_DAMAGED where a
+ * unit of it waits to be free. */
+NACRE_MUST_USE enum nacre_err alloc_hold(struct alloc *a, uint64_t unit, uint64_t units);
+void alloc_unhold(struct alloc *a, uint64_t unit, uint64_t units);
 
 /* Set units aside: at least `keep` stay besides. Counted in whole clusters' worth. False if there is not the room. */
 bool alloc_reserve(struct alloc *a, uint64_t units, uint64_t keep);
@@ -79,7 +94,7 @@ NACRE_MUST_USE enum nacre_err alloc_freeze(struct alloc *a, uint64_t generation,
                                            struct runs *freed);
 /* A commit became durable: release what earlier generations freed. */
 void alloc_durable(struct alloc *a, uint64_t generation);
-/* At load: apply one record's frees. */
+/* At load: apply one record's frees. NACRE_ERR_DAMAGED where a unit is free, or held. */
 NACRE_MUST_USE enum nacre_err alloc_mark_pending(struct alloc *a, uint64_t generation, uint64_t unit, uint64_t units);
 
 uint64_t alloc_units_end(struct alloc *a);
@@ -96,6 +111,14 @@ void alloc_each_pending(struct alloc *a, void (*fn)(void *arg, uint64_t unit, ui
 uint64_t alloc_first_locked(const struct alloc *a, uint64_t unit, uint64_t end, bool set);
 /* Clear a run's bits and keep the counts. The caller holds the lock. */
 void alloc_clear_locked(struct alloc *a, uint64_t unit, uint64_t units);
+
+/* Of the units [unit, end): whether one is held; hold them, of which none is; hold them no more, all of which are.
+ * The caller holds the lock. */
+bool alloc_any_held_locked(const struct alloc *a, uint64_t unit, uint64_t end);
+NACRE_MUST_USE enum nacre_err alloc_hold_locked(struct alloc *a, uint64_t unit, uint64_t end);
+void alloc_unhold_locked(struct alloc *a, uint64_t unit, uint64_t end);
+/* Put a run, of which nothing is held, into `runs`, where it waits to be free. The caller holds the lock. */
+NACRE_MUST_USE enum nacre_err alloc_wait_locked(struct alloc *a, struct runs *runs, uint64_t unit, uint64_t units);
 
 static inline bool alloc_bit(const struct alloc *a, uint64_t unit) {
   return (a->bits[unit / 64] >> (unit % 64)) & 1;

@@ -75,6 +75,7 @@ static void release_run(struct alloc *a, uint64_t unit, uint64_t units) {
       before[u % GROUP_UNITS / 64] &= ~(1ull << (u % 64));
   }
   alloc_clear_locked(a, unit, units);
+  alloc_unhold_locked(a, unit, unit + units);
   a->pending_units -= units;
 }
 
@@ -101,8 +102,8 @@ enum nacre_err alloc_mark_pending(struct alloc *a, uint64_t generation, uint64_t
   if (free_unit < unit + units)
     err = err_set(NACRE_ERR_DAMAGED, "the allocation log frees unit %llu, which is free",
                   (unsigned long long)free_unit);
-  else if (a->pending_units + units > a->units_end - a->free_units)
-    err = err_set(NACRE_ERR_DAMAGED, "the allocation log frees more than is used");
+  else if (alloc_any_held_locked(a, unit, unit + units))
+    err = err_set(NACRE_ERR_DAMAGED, "the allocation log frees a unit twice");
   struct alloc_pending *last = a->pending_count > 0 ? &a->pending[a->pending_count - 1] : NULL;
   if (err == NACRE_OK && (last == NULL || last->generation != generation)) {
     if (a->pending_count == ALLOC_PENDING_MAX)
@@ -113,9 +114,7 @@ enum nacre_err alloc_mark_pending(struct alloc *a, uint64_t generation, uint64_t
     }
   }
   if (err == NACRE_OK)
-    err = runs_add(&last->runs, unit, units);
-  if (err == NACRE_OK)
-    a->pending_units += units;
+    err = alloc_wait_locked(a, &last->runs, unit, units);
   pthread_mutex_unlock(&a->lock);
   return err;
 }

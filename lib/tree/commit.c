@@ -46,8 +46,10 @@ static void fill_superblock(struct engine *e, struct commit *c) {
 static enum nacre_err give_old_log(struct engine *e) {
   const struct superblock_log *old = &e->durable.log;
   for (unsigned i = 0; i < FORMAT_LOG_SETS; i++) {
-    if (old->sets[i].units > 0)
-      ERR_TRY(alloc_give(&e->alloc, old->sets[i].unit, old->sets[i].units, false));
+    if (old->sets[i].units == 0)
+      continue;
+    alloc_unhold(&e->alloc, old->sets[i].unit, old->sets[i].units);
+    ERR_TRY(alloc_give(&e->alloc, old->sets[i].unit, old->sets[i].units, false));
   }
   return NACRE_OK;
 }

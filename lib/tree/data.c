@@ -79,25 +79,9 @@ enum nacre_err data_read(struct engine *e, const struct extent *x, uint32_t firs
   return NACRE_OK;
 }
 
-/* Whether a record, made by whoever has the keys and means harm, names a place of the log's. Given back, it would be
- * in a map that no opening takes. */
-static bool names_log(struct engine *e, const struct extent *x) {
-  uint64_t end = x->unit + extent_units(x);
-  bool named = false;
-  pthread_mutex_lock(&e->state_lock);
-  for (unsigned i = 0; i < FORMAT_LOG_SETS; i++) {
-    const struct superblock_extent *set = &e->durable.log.sets[i];
-    named |= x->unit < set->unit + set->units && set->unit < end;
-  }
-  pthread_mutex_unlock(&e->state_lock);
-  return named;
-}
-
 void data_free(struct txn *txn, const struct extent *x) {
   struct engine *e = txn->engine;
-  enum nacre_err err = names_log(e, x)
-                           ? err_set(NACRE_ERR_DAMAGED, "a file's record names a part of the allocation log")
-                           : alloc_give(&e->alloc, x->unit, extent_units(x), x->alloc == txn->generation);
+  enum nacre_err err = alloc_give(&e->alloc, x->unit, extent_units(x), x->alloc == txn->generation);
   if (err != NACRE_OK)
     (void)engine_fail(e, err);
 }

@@ -12,6 +12,7 @@
 
 /* A new container's log has room for this much before it needs new sets. */
 #define FIRST_LOG_UNITS_END ((1ull << 30) / FORMAT_UNIT_BYTES)
+#define GROUP_UNITS (FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES)
 /* A generation that might have been written and lost must not come again: one that many later would be in the slot of
  * the newest that was found. So a fallback's first commit goes to a slot that is lost anyway, and tears no other. */
 #define LOST_GENERATIONS_MAX (FORMAT_RING_SLOTS - 1)
@@ -88,8 +89,12 @@ void engine_close(struct engine *e) {
 /* ---- Making ---- */
 
 static enum nacre_err mark_groups(struct alloc *a) {
-  ERR_TRY(alloc_mark(a, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES, FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES));
-  return alloc_mark(a, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES);
+  static const uint64_t offsets[] = {FORMAT_GROUP_0_OFFSET, FORMAT_GROUP_1_OFFSET};
+  for (unsigned i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
+    ERR_TRY(alloc_mark(a, offsets[i] / FORMAT_UNIT_BYTES, GROUP_UNITS));
+    ERR_TRY(alloc_hold(a, offsets[i] / FORMAT_UNIT_BYTES, GROUP_UNITS));
+  }
+  return NACRE_OK;
 }
 
 static enum nacre_err place_first_log(struct engine *e) {
@@ -100,6 +105,7 @@ static enum nacre_err place_first_log(struct engine *e) {
   for (unsigned i = 0; i < FORMAT_LOG_SETS; i++) {
     struct run run;
     ERR_TRY(alloc_take(&e->alloc, ALLOC_LOW, units, units, 1, &run));
+    ERR_TRY(alloc_hold(&e->alloc, run.unit, run.units));
     log->sets[i] = (struct superblock_extent){.unit = run.unit, .units = run.units};
   }
   e->has_fresh_log = true;
@@ -175,15 +181,20 @@ enum nacre_err engine_create(struct store *store, const struct engine_keys *keys
 
 /* ---- Opening ---- */
 
+static enum nacre_err map_contradicts(void) {
+  return err_set(NACRE_ERR_DAMAGED, "the map of free space contradicts the superblock");
+}
+
+static enum nacre_err hold_fixed(struct alloc *a, uint64_t unit, uint64_t units) {
+  return alloc_are_used(a, unit, units) ? alloc_hold(a, unit, units) : map_contradicts();
+}
+
 static enum nacre_err check_fixed(struct engine *e, const struct superblock *sb) {
-  const uint64_t group_units = FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES;
-  bool used = alloc_are_used(&e->alloc, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES, group_units) &&
-              alloc_are_used(&e->alloc, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, group_units);
-  for (unsigned s = 0; s < FORMAT_LOG_SETS && used; s++)
-    used = alloc_are_used(&e->alloc, sb->log.sets[s].unit, sb->log.sets[s].units);
-  if (!used || alloc_used_units(&e->alloc, sb->generation) != sb->used_units)
-    return err_set(NACRE_ERR_DAMAGED, "the map of free space contradicts the superblock");
-  return NACRE_OK;
+  ERR_TRY(hold_fixed(&e->alloc, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES, GROUP_UNITS));
+  ERR_TRY(hold_fixed(&e->alloc, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, GROUP_UNITS));
+  for (unsigned s = 0; s < FORMAT_LOG_SETS; s++)
+    ERR_TRY(hold_fixed(&e->alloc, sb->log.sets[s].unit, sb->log.sets[s].units));
+  return alloc_used_units(&e->alloc, sb->generation) == sb->used_units ? NACRE_OK : map_contradicts();
 }
 
 /* The map takes a bit a unit, whatever the volume holds: 32 MiB a TiB. */

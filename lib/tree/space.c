@@ -52,10 +52,13 @@ static uint64_t fresh_log_units(struct engine *e, uint64_t units_end, struct sup
 }
 
 static enum nacre_err install_fresh_log(struct engine *e, const struct superblock_log *log) {
+  const struct superblock_extent *first = &e->fresh_log.sets[0]; /* the others follow */
   enum nacre_err err = NACRE_OK;
   pthread_mutex_lock(&e->state_lock);
-  if (e->has_fresh_log)
-    err = alloc_give(&e->alloc, e->fresh_log.sets[0].unit, FORMAT_LOG_SETS * e->fresh_log.sets[0].units, true);
+  if (e->has_fresh_log) {
+    alloc_unhold(&e->alloc, first->unit, FORMAT_LOG_SETS * first->units);
+    err = alloc_give(&e->alloc, first->unit, FORMAT_LOG_SETS * first->units, true);
+  }
   e->fresh_log = *log;
   e->has_fresh_log = true;
   e->dirty = true;

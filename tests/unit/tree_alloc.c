@@ -162,6 +162,83 @@ static void test_many_generations_are_loaded(void **state) {
   counts_agree(a);
 }
 
+static void freeze(struct alloc *a, uint64_t generation) {
+  struct runs allocated = {0}, freed = {0};
+  ok(alloc_freeze(a, generation, &allocated, &freed));
+  runs_free(&allocated);
+  runs_free(&freed);
+}
+
+static void gives_none(struct alloc *a, uint64_t unit, uint64_t units) {
+  uint64_t pending = alloc_pending_units(a), used = alloc_used_units(a, 0);
+  no(NACRE_ERR_DAMAGED, alloc_give(a, unit, units, false));
+  no(NACRE_ERR_DAMAGED, alloc_give(a, unit, units, true));
+  assert_int_equal(alloc_pending_units(a), pending);
+  assert_int_equal(alloc_used_units(a, 0), used);
+}
+
+/* What waits is not taken again, be it in part, until it was free and is somebody else's. */
+static void test_given_back_once(void **state) {
+  struct alloc *a = *state;
+  struct run run;
+  const uint64_t border = FORMAT_CHECKPOINT_GROUP_UNITS;
+  ok(alloc_grow(a, 2 * border, 0));
+  ok(alloc_mark(a, border - 100, 200));
+  ok(alloc_give(a, border - 20, 40, false));
+  for (uint64_t generation = 1; generation <= 2; generation++) {
+    gives_none(a, border - 20, 40);
+    gives_none(a, border - 30, 11);
+    gives_none(a, border + 19, 30);
+    gives_none(a, border, 1);
+    freeze(a, generation);
+    alloc_durable(a, generation);
+  }
+  gives_none(a, border, 1);
+  ok(alloc_give(a, border - 30, 10, false));
+  ok(alloc_give(a, border + 20, 10, false));
+  assert_int_equal(alloc_pending_units(a), 20);
+  ok(alloc_mark(a, 0, border - 100));
+  ok(alloc_take(a, ALLOC_LOW, 40, 40, 1, &run));
+  assert_int_equal(run.unit, border - 20);
+  no(NACRE_ERR_DAMAGED, alloc_give(a, run.unit, run.units, false)); /* it is of this generation */
+  ok(alloc_give(a, run.unit, run.units, true));
+  counts_agree(a);
+  freeze(a, 3);
+  alloc_durable(a, 4);
+  assert_int_equal(alloc_pending_units(a), 0);
+  for (size_t g = 0; g < a->groups; g++)
+    assert_true(a->held[g].bits == NULL && a->held[g].count == 0);
+}
+
+static void test_what_is_of_two_generations(void **state) {
+  struct alloc *a = *state;
+  struct run run;
+  ok(alloc_mark(a, 0, 2 * CLUSTER));
+  ok(alloc_take(a, ALLOC_LOW, 2 * CLUSTER, 2 * CLUSTER, 1, &run));
+  assert_int_equal(run.unit, 2 * CLUSTER);
+  gives_none(a, CLUSTER, 2 * CLUSTER);
+  no(NACRE_ERR_DAMAGED, alloc_give(a, 0, CLUSTER, true));
+  freeze(a, 1);
+  no(NACRE_ERR_DAMAGED, alloc_give(a, run.unit, run.units, true));
+  ok(alloc_give(a, CLUSTER, 2 * CLUSTER, false));
+}
+
+static void test_fixed_places(void **state) {
+  struct alloc *a = *state;
+  ok(alloc_mark(a, 0, 512));
+  ok(alloc_mark_pending(a, 1, 100, 10));
+  no(NACRE_ERR_DAMAGED, alloc_hold(a, 105, 20));
+  ok(alloc_hold(a, 110, 20));
+  no(NACRE_ERR_DAMAGED, alloc_mark_pending(a, 1, 90, 21));
+  no(NACRE_ERR_DAMAGED, alloc_mark_pending(a, 1, 129, 1));
+  gives_none(a, 120, 20);
+  alloc_unhold(a, 110, 20);
+  ok(alloc_give(a, 120, 20, false));
+  ok(alloc_grow(a, 2 * UNITS, 64));
+  gives_none(a, UNITS + 63, 1);
+  counts_agree(a);
+}
+
 static void test_reserving(void **state) {
   struct alloc *a = *state;
   assert_true(alloc_reserve(a, 1000, 24));
@@ -183,6 +260,9 @@ int main(void) {
       WITH_MAP(test_what_is_no_run),
       WITH_MAP(test_growing_and_shrinking),
       WITH_MAP(test_many_generations_wait),
+      WITH_MAP(test_given_back_once),
+      WITH_MAP(test_what_is_of_two_generations),
+      WITH_MAP(test_fixed_places),
       WITH_MAP(test_reserving),
       WITH_MAP(test_many_generations_are_loaded),
   };
