@@ -2,6 +2,7 @@
 #include "fuse/opened.h"
 #include "fuse/privileges.h"
 #include "fuse/reply.h"
+#include "fuse/told.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -10,10 +11,11 @@
 void attributes_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
   (void)fi;
   struct mount *m = session_of(req);
+  unsigned long long begun = told_begin(m->told);
   struct nacre_attr attr = {.struct_size = sizeof attr};
   enum nacre_err err = nacre_inode_getattr(m->vol, ino, &attr);
   if (err == NACRE_OK)
-    reply_attr(m, req, &attr);
+    reply_attr(m, req, &attr, begun);
   else
     reply_result(req, err);
 }
@@ -81,12 +83,13 @@ void attributes_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_
       .ctime = timespec_to_time(st->st_ctim),
   };
   unsigned set = wanted_set(m, to_set);
+  unsigned long long begun = told_begin(m->told);
   enum nacre_err err = add_kill(m, req, ino, &set);
   if (err == NACRE_OK)
     err = set == 0 ? nacre_inode_getattr(m->vol, ino, &attr) : nacre_inode_setattr(m->vol, ino, &attr, set);
   opened_attributes_changed(m->opened, ino);
   if (err == NACRE_OK)
-    reply_attr(m, req, &attr);
+    reply_attr(m, req, &attr, begun);
   else
     reply_result(req, err);
 }

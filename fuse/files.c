@@ -4,6 +4,7 @@
 #include "fuse/notify.h"
 #include "fuse/privileges.h"
 #include "fuse/reply.h"
+#include "fuse/told.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,7 +94,7 @@ static void answer_created(struct mount *m, fuse_req_t req, nacre_file *file, co
   atomic_store(&opened->inode->plain, (attr->mode & (S_ISUID | S_ISGID)) == 0);
   describe_open(m, opened, fi);
   struct fuse_entry_param entry;
-  reply_fill_entry(m, attr, &entry);
+  reply_fill_entry(m, req, attr, told_begin(m->told), &entry);
   if (fuse_reply_create(req, &entry, fi) != 0) {
     opened_remove(m->opened, opened);
     nacre_inode_unpin(m->vol, attr->ino, 1);
@@ -108,6 +109,7 @@ void files_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
   enum nacre_err err = nacre_inode_create(m->vol, parent, name, strlen(name), mode, library_flags(m, fi->flags),
                                           &caller, &attr, &file);
   if (err == NACRE_OK) {
+    names_changed(m, req, parent);
     err = names_settle(m);
     if (err != NACRE_OK) {
       nacre_close(file);
@@ -222,7 +224,6 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, o
 
 void files_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
                      struct fuse_file_info *fi) {
-  (void)ino;
   struct mount *m = session_of(req);
   struct opened_file *opened = opened_of(fi);
   if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0) {
@@ -240,6 +241,7 @@ void files_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off
   if (err == NACRE_OK)
     err = nacre_fallocate(opened->file, how, (uint64_t)offset, (uint64_t)length);
   note_change(opened->inode);
+  notify_attributes(m, ino);
   reply_result(req, err);
 }
 

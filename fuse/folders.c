@@ -1,5 +1,6 @@
 #include "fuse/atime.h"
 #include "fuse/reply.h"
+#include "fuse/told.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 struct listing {
   const struct mount *m;
   fuse_req_t req;
+  unsigned long long begun; /* told_begin */
   char *buf;
   size_t size, used;
   uint64_t *pinned; /* inodes of this reply that carry a pin; NULL without attributes */
@@ -28,7 +30,7 @@ void folders_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) 
 static size_t add_plus(struct listing *l, const struct nacre_dirent *entry) {
   struct fuse_entry_param param = {0};
   if (entry->attr != NULL) {
-    reply_fill_entry(l->m, entry->attr, &param);
+    reply_fill_entry(l->m, l->req, entry->attr, l->begun, &param);
   } else {
     param.attr.st_ino = (ino_t)entry->ino;
     param.attr.st_mode = (mode_t)entry->type << 12;
@@ -77,6 +79,7 @@ static void list_folder(struct listing *l, fuse_ino_t ino, uint64_t offset) {
 
 static void answer_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus) {
   struct listing l = {.m = session_of(req), .req = req, .buf = reply_thread_buffer()};
+  l.begun = told_begin(l.m->told);
   l.size = size < SESSION_MAX_IO_BYTES ? size : SESSION_MAX_IO_BYTES;
   if (plus)
     l.pinned = malloc((l.size / PLUS_ENTRY_MIN_BYTES + 1) * sizeof *l.pinned);

@@ -5,6 +5,7 @@
 #include "fuse/opened.h"
 #include "fuse/receive.h"
 #include "fuse/supervisor.h"
+#include "fuse/told.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ static unsigned receivers(const struct mount_options *o) {
 
 /* Everything that lives while the mount is served, in the order in which it depends on the other. */
 static enum nacre_err run_session(struct mount *m, mount_ready_fn ready, void *arg,
-                                  char message[ATTACH_MESSAGE_BYTES], bool *told) {
+                                  char message[ATTACH_MESSAGE_BYTES], bool *reported) {
   m->notifier = notify_start(m);
   struct supervisor *supervisor = m->notifier == NULL ? NULL : supervisor_start(m, ready, arg);
   if (supervisor == NULL) {
@@ -36,7 +37,7 @@ static enum nacre_err run_session(struct mount *m, mount_ready_fn ready, void *a
       notify_stop(m->notifier);
     return NACRE_ERR_NO_MEMORY;
   }
-  *told = true;
+  *reported = true;
   int served = receive_loop(m->session, receivers(m->options));
   atomic_store(&m->loop_done, true);
   notify_drain(m->notifier);
@@ -60,16 +61,18 @@ static enum nacre_err run_session(struct mount *m, mount_ready_fn ready, void *a
 
 static enum nacre_err run(struct mount *m, mount_ready_fn ready, void *arg) {
   char message[ATTACH_MESSAGE_BYTES] = "out of memory";
-  bool told = false;
+  bool reported = false;
   enum nacre_err err = NACRE_ERR_NO_MEMORY;
   m->opened = opened_table_new();
-  if (m->opened != NULL) {
+  m->told = told_new();
+  if (m->opened != NULL && m->told != NULL) {
     err = attach(m, message);
     if (err == NACRE_OK)
-      err = run_session(m, ready, arg, message, &told);
+      err = run_session(m, ready, arg, message, &reported);
   }
   opened_table_free(m->opened);
-  if (!told)
+  told_free(m->told);
+  if (!reported)
     ready(arg, err, message);
   return err;
 }

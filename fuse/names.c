@@ -1,20 +1,22 @@
+#include "fuse/atime.h"
+#include "fuse/notify.h"
 #include "fuse/reply.h"
+#include "fuse/told.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fuse/atime.h"
-
 #define LINK_TARGET_ROOM_BYTES 4096
 
 void names_lookup(fuse_req_t req, fuse_ino_t parent, const char *name) {
   struct mount *m = session_of(req);
+  unsigned long long begun = told_begin(m->told);
   struct nacre_attr attr = {.struct_size = sizeof attr};
   enum nacre_err err = nacre_inode_lookup(m->vol, parent, name, strlen(name), &attr);
   if (err == NACRE_OK) {
-    reply_entry(m, req, &attr);
+    reply_entry(m, req, &attr, begun);
   } else if (err == NACRE_ERR_NOT_FOUND) {
     /* Inode 0: the kernel may remember that there is no such name. */
     struct fuse_entry_param none = {.entry_timeout = SESSION_CACHE_S};
@@ -40,22 +42,35 @@ void names_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *f
   fuse_reply_none(req);
 }
 
+void names_changed(struct mount *m, fuse_req_t req, fuse_ino_t folder) {
+  if (told_changed(m->told, folder, fuse_req_ctx(req)->pid))
+    notify_attributes(m, folder);
+}
+
 enum nacre_err names_settle(const struct mount *m) {
   return m->options->dirsync || m->options->sync ? nacre_volume_sync(m->vol) : NACRE_OK;
 }
 
-static void answer_change(const struct mount *m, fuse_req_t req, enum nacre_err err) {
-  reply_result(req, err == NACRE_OK ? names_settle(m) : err);
+/* A name was taken out of a folder, or not. */
+static void answer_change(struct mount *m, fuse_req_t req, enum nacre_err err, fuse_ino_t parent) {
+  if (err == NACRE_OK) {
+    names_changed(m, req, parent);
+    err = names_settle(m);
+  }
+  reply_result(req, err);
 }
 
-static void answer_new(const struct mount *m, fuse_req_t req, enum nacre_err err, const struct nacre_attr *attr) {
+/* A name was put into a folder, or not. */
+static void answer_new(struct mount *m, fuse_req_t req, enum nacre_err err, fuse_ino_t parent,
+                       const struct nacre_attr *attr) {
   if (err == NACRE_OK) {
+    names_changed(m, req, parent);
     err = names_settle(m);
     if (err != NACRE_OK)
       unpin(m, attr->ino, 1);
   }
   if (err == NACRE_OK)
-    reply_entry(m, req, attr);
+    reply_entry(m, req, attr, told_begin(m->told)); /* until then nobody reaches a new folder, so it can't change */
   else
     reply_result(req, err);
 }
@@ -64,21 +79,22 @@ void names_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mod
   struct mount *m = session_of(req);
   struct nacre_caller caller = reply_caller(m, req);
   struct nacre_attr attr = {.struct_size = sizeof attr};
-  answer_new(m, req, nacre_inode_mkdir(m->vol, parent, name, strlen(name), mode, &caller, &attr), &attr);
+  answer_new(m, req, nacre_inode_mkdir(m->vol, parent, name, strlen(name), mode, &caller, &attr), parent, &attr);
 }
 
 void names_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev) {
   struct mount *m = session_of(req);
   struct nacre_caller caller = reply_caller(m, req);
   struct nacre_attr attr = {.struct_size = sizeof attr};
-  answer_new(m, req, nacre_inode_mknod(m->vol, parent, name, strlen(name), mode, rdev, &caller, &attr), &attr);
+  answer_new(m, req, nacre_inode_mknod(m->vol, parent, name, strlen(name), mode, rdev, &caller, &attr), parent,
+             &attr);
 }
 
 void names_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name) {
   struct mount *m = session_of(req);
   struct nacre_caller caller = reply_caller(m, req);
   struct nacre_attr attr = {.struct_size = sizeof attr};
-  answer_new(m, req, nacre_inode_symlink(m->vol, parent, name, strlen(name), target, &caller, &attr), &attr);
+  answer_new(m, req, nacre_inode_symlink(m->vol, parent, name, strlen(name), target, &caller, &attr), parent, &attr);
 }
 
 void names_readlink(fuse_req_t req, fuse_ino_t ino) {
@@ -96,17 +112,17 @@ void names_readlink(fuse_req_t req, fuse_ino_t ino) {
 void names_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name) {
   struct mount *m = session_of(req);
   struct nacre_attr attr = {.struct_size = sizeof attr};
-  answer_new(m, req, nacre_inode_link(m->vol, ino, parent, name, strlen(name), &attr), &attr);
+  answer_new(m, req, nacre_inode_link(m->vol, ino, parent, name, strlen(name), &attr), parent, &attr);
 }
 
 void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name) {
   struct mount *m = session_of(req);
-  answer_change(m, req, nacre_inode_unlink(m->vol, parent, name, strlen(name)));
+  answer_change(m, req, nacre_inode_unlink(m->vol, parent, name, strlen(name)), parent);
 }
 
 void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name) {
   struct mount *m = session_of(req);
-  answer_change(m, req, nacre_inode_rmdir(m->vol, parent, name, strlen(name)));
+  answer_change(m, req, nacre_inode_rmdir(m->vol, parent, name, strlen(name)), parent);
 }
 
 void names_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
@@ -121,6 +137,9 @@ void names_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_
     how |= NACRE_RENAME_NOREPLACE;
   if ((flags & RENAME_EXCHANGE) != 0)
     how |= NACRE_RENAME_EXCHANGE;
-  answer_change(m, req,
-                nacre_inode_rename(m->vol, parent, name, strlen(name), new_parent, new_name, strlen(new_name), how));
+  enum nacre_err err =
+      nacre_inode_rename(m->vol, parent, name, strlen(name), new_parent, new_name, strlen(new_name), how);
+  if (err == NACRE_OK && new_parent != parent)
+    names_changed(m, req, new_parent);
+  answer_change(m, req, err, parent);
 }

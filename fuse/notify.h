@@ -21,7 +21,8 @@ void notify_written(struct notifier *notifier, fuse_req_t req, fuse_ino_t ino, s
 /* Answer a direct open after dropping all of the inode's pages. */
 void notify_opened(struct notifier *notifier, fuse_req_t req, const struct fuse_file_info *fi);
 
-/* Tell the kernel that an inode's attributes and ACLs are not what it remembers. Waits for nothing; any thread. */
+/* Tell the kernel that an inode's attributes and ACLs are not what it remembers, nor what answers say that are on
+ * their way. Sent after the change and before its answer. Waits for nothing; any thread. */
 void notify_attributes(struct mount *m, fuse_ino_t ino);
 
 #endif

@@ -1,6 +1,7 @@
 #include "fuse/reply.h"
 
 #include "fuse/dates.h"
+#include "fuse/told.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,29 +37,33 @@ void reply_attr_to_stat(const struct mount *m, const struct nacre_attr *attr, st
   };
 }
 
-static double attr_cache_s(const struct nacre_attr *attr) {
-  return S_ISDIR(attr->mode) ? SESSION_CACHE_FOLDER_S : SESSION_CACHE_S;
+static double attr_cache_s(const struct mount *m, fuse_req_t req, const struct nacre_attr *attr,
+                           unsigned long long begun) {
+  if (!S_ISDIR(attr->mode))
+    return SESSION_CACHE_S;
+  return told_folder(m->told, attr->ino, fuse_req_ctx(req)->pid, begun) ? SESSION_CACHE_FOLDER_S : 0;
 }
 
-void reply_attr(const struct mount *m, fuse_req_t req, const struct nacre_attr *attr) {
+void reply_attr(const struct mount *m, fuse_req_t req, const struct nacre_attr *attr, unsigned long long begun) {
   struct stat st;
   reply_attr_to_stat(m, attr, &st);
-  fuse_reply_attr(req, &st, attr_cache_s(attr));
+  fuse_reply_attr(req, &st, attr_cache_s(m, req, attr, begun));
 }
 
-void reply_fill_entry(const struct mount *m, const struct nacre_attr *attr, struct fuse_entry_param *entry) {
+void reply_fill_entry(const struct mount *m, fuse_req_t req, const struct nacre_attr *attr, unsigned long long begun,
+                      struct fuse_entry_param *entry) {
   *entry = (struct fuse_entry_param){
       .ino = attr->ino,
       .generation = attr->generation,
-      .attr_timeout = attr_cache_s(attr),
+      .attr_timeout = attr_cache_s(m, req, attr, begun),
       .entry_timeout = SESSION_CACHE_S,
   };
   reply_attr_to_stat(m, attr, &entry->attr);
 }
 
-void reply_entry(const struct mount *m, fuse_req_t req, const struct nacre_attr *attr) {
+void reply_entry(const struct mount *m, fuse_req_t req, const struct nacre_attr *attr, unsigned long long begun) {
   struct fuse_entry_param entry;
-  reply_fill_entry(m, attr, &entry);
+  reply_fill_entry(m, req, attr, begun, &entry);
   if (fuse_reply_entry(req, &entry) != 0)
     nacre_inode_unpin(m->vol, attr->ino, 1);
 }

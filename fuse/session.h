@@ -19,13 +19,14 @@
 
 /* All changes go through this process, and the kernel is told of those that it does not make itself. */
 #define SESSION_CACHE_S 3600.0
-/* But for a folder's attributes: an answer to one process that was on its way while another made or removed a name in
- * the folder reaches the kernel after it has dropped what it knew, and would be believed. */
+/* But for a folder's attributes, where an answer can overtake a change (told.h): should that be missed once, then not
+ * for long. */
 #define SESSION_CACHE_FOLDER_S 1.0
 #define SESSION_MAX_IO_BYTES (1u << 20)
 
 struct notifier;
 struct open_table;
+struct told;
 
 struct mount {
   nacre_volume *vol;
@@ -34,6 +35,7 @@ struct mount {
   struct fuse_session *session;
   struct open_table *opened;
   struct notifier *notifier;
+  struct told *told;
   pthread_t loop_thread;
   uid_t uid; /* the mounter */
   gid_t gid;
@@ -65,6 +67,8 @@ void names_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void names_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
 void names_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
                   unsigned int flags);
+/* After a change of a folder's names, before it is answered: sees to it that the kernel knows of it. */
+void names_changed(struct mount *m, fuse_req_t req, fuse_ino_t folder);
 /* After a change of names: makes it durable if the mount has -o dirsync or -o sync. */
 NACRE_MUST_USE enum nacre_err names_settle(const struct mount *m);
 

@@ -89,10 +89,9 @@ void xattrs_set(fuse_req_t req, fuse_ino_t ino, const char *name, const char *va
   if ((flags & XATTR_REPLACE) != 0)
     how |= NACRE_XATTR_REPLACE;
   enum nacre_err err = nacre_inode_setxattr(m->vol, ino, name, value, size, how);
-  if (err == NACRE_OK && strcmp(name, access_acl_name) == 0) {
+  if (err == NACRE_OK && strcmp(name, access_acl_name) == 0)
     err = drop_foreign_setgid(m, req, ino);
-    notify_attributes(m, ino);
-  }
+  notify_attributes(m, ino);
   opened_attributes_changed(m->opened, ino);
   /* Too much for an attribute is not too much for a file. */
   if (err == NACRE_ERR_TOO_LARGE)
@@ -107,8 +106,7 @@ void xattrs_remove(fuse_req_t req, fuse_ino_t ino, const char *name) {
   /* That there is no ACL left is all that is asked, as on every other filesystem. */
   if (err == NACRE_ERR_NO_ATTRIBUTE && (strcmp(name, access_acl_name) == 0 || strcmp(name, default_acl_name) == 0))
     err = NACRE_OK;
-  if (strcmp(name, access_acl_name) == 0)
-    notify_attributes(m, ino);
+  notify_attributes(m, ino);
   opened_attributes_changed(m->opened, ino);
   reply_result(req, err);
 }

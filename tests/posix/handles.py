@@ -4,11 +4,13 @@ import ctypes
 import errno
 import os
 import struct
+import time
 
 from mount_harness import Skip, check, fails, get, need_root, put, same
 from rules import AT_FDCWD, Cases, outcome, system_call
 
 HANDLE_MAX = 128
+CLOSED_S = 10
 
 
 class Handle:
@@ -68,6 +70,16 @@ def found_again():
     cases.done()
 
 
+def stays(handle):
+    """Whether it still finds its inode, when the kernel has been told to forget."""
+    forget()
+    try:
+        os.close(handle.open())
+    except OSError:
+        return False
+    return True
+
+
 @check
 def stale():
     """handles of what is gone are stale, also when new files have come, and an open one is found while it is"""
@@ -87,6 +99,9 @@ def stale():
     fails(errno.ESTALE, folder.open)
     same(os.pread(fd, 9, 0), b"2")
     os.close(fd)
-    forget()
+    # A mount hears of the last close a moment after it.
+    deadline = time.monotonic() + CLOSED_S
+    while stays(held) and time.monotonic() < deadline:
+        time.sleep(0.01)
     fails(errno.ESTALE, held.open)
     same(get("new-5"), b"new")

@@ -3,9 +3,10 @@
 import os
 import random
 import signal
+import time
 
 from mount_harness import check, get, put, same
-from rules import EXCHANGE, FULL, NOREPLACE, outcome, renameat2, touch
+from rules import EXCHANGE, FULL, NOREPLACE, outcome, renameat2, stored_mtime_ns, touch
 
 ROUNDS = 2000 if FULL else 200
 
@@ -177,6 +178,27 @@ def folder_times_and_counts():
     same(together(4, play), [0] * 4)
     left = 4 * ((ROUNDS + 2) // 3)
     same((len(os.listdir(".")), os.stat(".").st_nlink), (left, left + 2))
+
+
+@check
+def folder_times_seen():
+    """a folder's time is that of its last change for who made it, also where another looked in between"""
+    os.mkdir("d")
+    looker = os.fork()
+    if looker == 0:
+        while True:
+            os.stat("d")
+    try:
+        for turn in range(ROUNDS):
+            touch("d/f")
+            time.sleep(turn % 5 * 0.0001)  # for the other to ask
+            os.unlink("d/f")
+            time.sleep(0.0002 + turn % 3 * 0.005)  # for an older answer to come, before this one asks
+            seen = os.stat("d").st_mtime_ns
+            same(seen, stored_mtime_ns("d"))
+    finally:
+        os.kill(looker, signal.SIGKILL)
+        os.waitpid(looker, 0)
 
 
 @check

@@ -17,6 +17,7 @@ GROUP, OTHER_GROUP = 5252, 5300
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD, AT_SYMLINK_NOFOLLOW, AT_SYMLINK_FOLLOW, AT_EMPTY_PATH = -100, 0x100, 0x400, 0x1000
+AT_STATX_FORCE_SYNC, STATX_MTIME, STX_MTIME_AT = 0x2000, 0x40, 112
 NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
 KEEP_SIZE, PUNCH_HOLE, COLLAPSE_RANGE, ZERO_RANGE, INSERT_RANGE, UNSHARE_RANGE = 1, 2, 8, 16, 32, 64
 
@@ -91,6 +92,14 @@ def linkat(old, new, flags=0, old_fd=AT_FDCWD):
 
 def fallocate(fd, mode, offset, length):
     system_call("fallocate", fd, mode, ctypes.c_int64(offset), ctypes.c_int64(length))
+
+
+def stored_mtime_ns(path):
+    """The filesystem's answer, not what the kernel remembers of an earlier one."""
+    stored = ctypes.create_string_buffer(256)  # struct statx
+    system_call("statx", AT_FDCWD, os.fsencode(path), AT_STATX_FORCE_SYNC, STATX_MTIME, stored)
+    seconds, nanoseconds = struct.unpack_from("=qI", stored, STX_MTIME_AT)
+    return seconds * 10**9 + nanoseconds
 
 
 def mode_of(path):

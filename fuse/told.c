@@ -1,0 +1,79 @@
+#include "fuse/told.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define SLOTS 4096u
+/* Long after its answer was written a thread has taken it. A folder that is one thread's again is so after that. */
+#define REMEMBERED_S 10u
+
+/* What a slot says holds for every folder whose number falls on it. All zero: nobody was about. */
+struct slot {
+  uint64_t changed_ino; /* changed last, and nobody was told of it since; 0: none */
+  pid_t thread;         /* that was told or changed something last */
+  uint32_t shared_s;    /* when that was last another one than before; monotonic */
+};
+
+struct told {
+  atomic_ullong changes;
+  pthread_mutex_t lock; /* guards the slots; nothing is called under it */
+  struct slot slots[SLOTS];
+};
+
+struct told *told_new(void) {
+  struct told *told = calloc(1, sizeof *told);
+  if (told != NULL)
+    pthread_mutex_init(&told->lock, NULL);
+  return told;
+}
+
+void told_free(struct told *told) {
+  if (told == NULL)
+    return;
+  pthread_mutex_destroy(&told->lock);
+  free(told);
+}
+
+unsigned long long told_begin(const struct told *told) {
+  return atomic_load(&told->changes);
+}
+
+static uint32_t now_s(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (uint32_t)now.tv_sec;
+}
+
+/* Note who is about; a thread from outside of the mount's namespace of processes is 0, and may be any. True where it
+ * was another one a while ago. Locked. */
+static bool slot_enter(struct slot *slot, pid_t thread) {
+  uint32_t at_s = now_s();
+  if (thread <= 0 || (slot->thread != 0 && slot->thread != thread))
+    slot->shared_s = at_s;
+  slot->thread = thread;
+  return slot->shared_s != 0 && at_s - slot->shared_s <= REMEMBERED_S;
+}
+
+bool told_folder(struct told *told, uint64_t ino, pid_t thread, unsigned long long begun) {
+  struct slot *slot = &told->slots[ino % SLOTS];
+  pthread_mutex_lock(&told->lock);
+  bool shared = slot_enter(slot, thread);
+  bool current = told_begin(told) == begun;
+  bool first = slot->changed_ino == ino;
+  if (first && current)
+    slot->changed_ino = 0;
+  pthread_mutex_unlock(&told->lock);
+  return current && !(first && shared);
+}
+
+bool told_changed(struct told *told, uint64_t ino, pid_t thread) {
+  struct slot *slot = &told->slots[ino % SLOTS];
+  atomic_fetch_add(&told->changes, 1);
+  pthread_mutex_lock(&told->lock);
+  bool shared = slot_enter(slot, thread);
+  slot->changed_ino = ino;
+  pthread_mutex_unlock(&told->lock);
+  return shared;
+}
