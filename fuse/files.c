@@ -40,7 +40,8 @@ static void describe_open(const struct mount *m, struct opened_file *opened, str
   opened->no_atime = (fi->flags & O_NOATIME) != 0 || m->read_only || m->options->atime == MOUNT_ATIME_NEVER;
   fi->fh = (uint64_t)(uintptr_t)opened;
   fi->direct_io = opened->direct;
-  fi->keep_cache = !opened->direct;
+  /* What is read from the kernel's pages is not heard of here. With strict times at least each opening is. */
+  fi->keep_cache = !opened->direct && m->options->atime != MOUNT_ATIME_STRICT;
   fi->noflush = reads_only; /* closing it has no error of ours to report */
 }
 
