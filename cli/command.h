@@ -29,5 +29,7 @@ int cmd_bench(const struct command *self, int argc, char **argv);
 
 /* mount(8) starts this as mount.nacre or mount.fuse.nacre; its exit codes are mount(8)'s. */
 int mount_helper_run(int argc, char **argv);
+/* umount(8) likewise, as umount.nacre or umount.fuse.nacre. */
+int umount_helper_run(int argc, char **argv);
 
 #endif

@@ -114,6 +114,10 @@ int main(int argc, char **argv) {
   const char *name = argc > 0 ? argv[0] : "";
   const char *slash = strrchr(name, '/');
   name = slash != NULL ? slash + 1 : name;
+  if (strcmp(name, "umount.nacre") == 0 || strcmp(name, "umount.fuse.nacre") == 0) {
+    report_set_program("umount.nacre");
+    return umount_helper_run(argc, argv);
+  }
   if (strcmp(name, "mount.nacre") == 0 || strcmp(name, "mount.fuse.nacre") == 0) {
     report_set_program("mount.nacre");
     return mount_helper_run(argc, argv);

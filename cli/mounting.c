@@ -4,13 +4,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "interrupt.h"
 #include "mountpoints.h"
+#include "mounts.h"
 #include "report.h"
 #include "size.h"
+#include "utab.h"
 
 #define WHY_BYTES 256
 
@@ -20,13 +23,21 @@ static bool starts_with(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Words of fstab(5) for mount(8) and others, beyond those that the mount itself lets pass. */
+/* Words of fstab(5) for mount(8) and others, beyond those that the mount itself lets pass; those that take back what
+ * was never there; and what the table of mounts has of a mount of ours, which mount(8) adds for a remount. */
 static bool is_for_others(const char *word) {
-  static const char *const words[] = {"group", "loud", "silent", "quiet", "owner", "noowner"};
+  static const char *const words[] = {
+      "group",  "nogroup",    "loud",      "silent",        "quiet",      "owner",   "noowner",    "nousers",
+      "nomand", "norelatime", "symfollow", "nostrictatime", "noiversion", "remount", "nolazytime", "seclabel"};
+  static const char *const prefixes[] = {
+      "x-", "X-", "comment=", "uhelper=", "user_id=", "group_id=", "rootmode=", "max_read="};
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
     if (strcmp(word, words[i]) == 0)
       return true;
-  return starts_with(word, "x-") || starts_with(word, "X-") || starts_with(word, "comment=");
+  for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+    if (starts_with(word, prefixes[i]))
+      return true;
+  return false;
 }
 
 /* The end of an option: a backslash takes the meaning from a comma. */
@@ -100,11 +111,29 @@ int mounting_take_options(struct mounting *mounting, char *text, bool fstab) {
 
 /* ---- Before the volume is open --------------------------------------------------------------------- */
 
+/* A mount that has just been taken away, by whatever program, still writes its last commit. Wait for that, and not
+ * for one that stays. */
+static void wait_for_former(const char *volume) {
+  enum { WAIT_S = 3 };
+  struct mounts mounts;
+  char message[WHY_BYTES];
+  enum nacre_err err = NACRE_ERR_NOT_FOUND;
+  if (volume_is_free(volume) || mounts_load(&mounts) != EXIT_DONE)
+    return;
+  const struct control_mount *former = mounts_find(&mounts, volume);
+  if (former != NULL)
+    err = control_call(former, "gone", message, sizeof message);
+  mounts_free(&mounts);
+  /* Not found: it no longer listens, which is the moment before it lets go. */
+  if (err == NACRE_ERR_NOT_FOUND)
+    (void)volume_wait_free(volume, WAIT_S);
+}
+
 static int check_mountpoint(const char *dir, const struct mount_options *options) {
   char why[WHY_BYTES] = "";
   enum nacre_err err = mount_check(dir, options, why, sizeof why);
   if (err == NACRE_ERR_IN_USE && mountpoint_is_dead(dir)) {
-    if (mountpoint_detach(dir, true) == 0)
+    if (mountpoint_detach(dir, MNT_DETACH) == 0)
       report_note(dir, "took away a mount whose process had died");
     err = mount_check(dir, options, why, sizeof why); /* somebody else may have been faster */
   }
@@ -119,7 +148,8 @@ static int check_mountpoint(const char *dir, const struct mount_options *options
 /* What the serving process has to know when the mount answers. */
 struct starting {
   const struct mounting *mounting;
-  int pipe; /* where the process that waits gets the exit code; -1 in the foreground */
+  int pipe;    /* where the process that waits gets the exit code; -1 in the foreground */
+  bool listed; /* in umount(8)'s table */
   bool said;
   int code;
 };
@@ -156,6 +186,10 @@ static void on_ready(void *arg, enum nacre_err err, const char *message) {
                                   starting->mounting->dir, message != NULL ? message : nacre_strerror(err));
     return;
   }
+  const struct mounting *mounting = starting->mounting;
+  starting->listed = utab_is_of_use();
+  if (starting->listed)
+    utab_add(mounting->mount.fsname[0] != '\0' ? mounting->mount.fsname : mounting->volume, mounting->dir);
   if (starting->pipe < 0)
     return;
   report_use_syslog();
@@ -185,6 +219,8 @@ static int serve(const struct mounting *mounting, int pipe) {
     const enum nacre_err err = mount_run(vol, mounting->dir, &mounting->mount, on_ready, &starting);
     if (err != NACRE_OK)
       code = starting.code != EXIT_DONE ? starting.code : report_library(mounting->volume, err);
+    if (starting.listed) /* before the next mount of the volume can be */
+      utab_remove(mounting->dir);
     code = volume_close(mounting->volume, vol, code);
   }
   tell(&starting, code);
@@ -247,6 +283,7 @@ int mounting_run(struct mounting *mounting) {
   char *volume = realpath(mounting->volume, NULL);
   char *dir = mountpoint_resolve(mounting->dir);
   struct nacre_public_info info;
+  wait_for_former(mounting->volume);
   int code = volume_check(mounting->volume, mounting->mount.read_only, &info);
   if (code == EXIT_DONE && (volume == NULL || dir == NULL))
     code = report_errno(volume == NULL ? mounting->volume : mounting->dir, "cannot resolve the path", errno);

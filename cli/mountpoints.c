@@ -50,8 +50,7 @@ static void unescape(char *text) {
 
 /* A line of mountinfo in its fields: "ID PARENT DEV ROOT DIR OPTIONS [TAGS...] - TYPE SOURCE SUPER". */
 struct fields {
-  char *dir, *type, *source;
-  unsigned uid; /* of the super options, where it says so */
+  char *device, *dir, *flags, *type, *source, *super;
 };
 
 static bool parse_line(char *line, struct fields *fields) {
@@ -60,17 +59,15 @@ static bool parse_line(char *line, struct fields *fields) {
     return false;
   *rest = '\0';
   char *save = NULL;
-  char *word = strtok_r(line, " ", &save);
-  for (int i = 0; i < 4 && word != NULL; i++)
-    word = strtok_r(NULL, " ", &save);
-  *fields = (struct fields){.dir = word, .type = strtok_r(rest + 3, " ", &save)};
+  char *words[6];
+  for (int i = 0; i < 6; i++)
+    words[i] = strtok_r(i == 0 ? line : NULL, " ", &save);
+  *fields =
+      (struct fields){.device = words[2], .dir = words[4], .flags = words[5], .type = strtok_r(rest + 3, " ", &save)};
   fields->source = strtok_r(NULL, " \n", &save);
-  const char *super = strtok_r(NULL, " \n", &save);
-  if (fields->dir == NULL || fields->type == NULL || fields->source == NULL || super == NULL)
+  fields->super = strtok_r(NULL, " \n", &save);
+  if (fields->flags == NULL || fields->type == NULL || fields->source == NULL || fields->super == NULL)
     return false;
-  const char *uid = strstr(super, "user_id=");
-  if (uid != NULL)
-    fields->uid = (unsigned)strtoul(uid + strlen("user_id="), NULL, 10);
   unescape(fields->dir);
   unescape(fields->source);
   return true;
@@ -96,11 +93,15 @@ bool mountpoint_find(const char *path, struct mountpoint *found) {
     mountpoint_free(found); /* the last line is the topmost mount */
     found->dir = strdup(fields.dir);
     found->source = strdup(fields.source);
-    found->uid = fields.uid;
+    found->super = strdup(fields.super);
+    found->flags = strdup(fields.flags);
+    (void)snprintf(found->device, sizeof found->device, "%s", fields.device);
+    const char *uid = strstr(fields.super, "user_id=");
+    found->uid = uid != NULL ? (unsigned)strtoul(uid + strlen("user_id="), NULL, 10) : 0;
   }
   free(line);
   (void)fclose(file);
-  if (found->dir != NULL && found->source != NULL)
+  if (found->dir != NULL && found->source != NULL && found->super != NULL && found->flags != NULL)
     return true;
   mountpoint_free(found);
   return false;
@@ -109,7 +110,25 @@ bool mountpoint_find(const char *path, struct mountpoint *found) {
 void mountpoint_free(struct mountpoint *mountpoint) {
   free(mountpoint->dir);
   free(mountpoint->source);
+  free(mountpoint->super);
+  free(mountpoint->flags);
   *mountpoint = (struct mountpoint){0};
+}
+
+bool mountpoint_is_elsewhere(const struct mountpoint *mountpoint) {
+  FILE *file = fopen("/proc/self/mountinfo", "re");
+  if (file == NULL)
+    return false;
+  char *line = NULL;
+  size_t room = 0;
+  bool found = false;
+  while (!found && getline(&line, &room, file) > 0) {
+    struct fields fields;
+    found = parse_line(line, &fields) && strcmp(fields.device, mountpoint->device) == 0;
+  }
+  free(line);
+  (void)fclose(file);
+  return found;
 }
 
 bool mountpoint_is_dead(const char *dir) {
@@ -143,8 +162,8 @@ static int run_fusermount(const char *dir, bool lazy) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EBUSY;
 }
 
-int mountpoint_detach(const char *dir, bool lazy) {
+int mountpoint_detach(const char *dir, int flags) {
   if (geteuid() == 0)
-    return umount2(dir, (lazy ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
-  return run_fusermount(dir, lazy);
+    return umount2(dir, flags | UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
+  return run_fusermount(dir, (flags & MNT_DETACH) != 0);
 }

@@ -11,6 +11,9 @@ char *mountpoint_resolve(const char *path);
 struct mountpoint {
   char *dir;
   char *source; /* the container, or what fsname= said */
+  char *super;  /* options of the filesystem, in commas */
+  char *flags;  /* of this mount */
+  char device[24];
   unsigned uid; /* who mounted it */
 };
 
@@ -19,7 +22,10 @@ bool mountpoint_find(const char *path, struct mountpoint *found);
 void mountpoint_free(struct mountpoint *mountpoint);
 /* Whether its process has died: every access says ENOTCONN. */
 bool mountpoint_is_dead(const char *dir);
-/* Unmount through fusermount3, or umount2 for root. 0 or an errno; EBUSY while in use. */
-int mountpoint_detach(const char *dir, bool lazy);
+/* Whether the same filesystem is mounted on any folder that this process can see. */
+bool mountpoint_is_elsewhere(const struct mountpoint *mountpoint);
+/* Unmount through fusermount3, or umount2 for root, with MNT_DETACH or MNT_FORCE. 0 or an errno; EBUSY while in
+ * use. */
+int mountpoint_detach(const char *dir, int flags);
 
 #endif

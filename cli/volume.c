@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "anchor.h"
 #include "fuse/control.h"
 #include "interrupt.h"
+#include "mountpoints.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -45,11 +47,16 @@ char *volume_mounted_on(const char *path) {
 
 int volume_report_in_use(const char *path) {
   char *dir = volume_mounted_on(path);
+  struct mountpoint at = {0};
   int code;
-  if (dir != NULL)
+  if (dir == NULL)
+    code = report_error(EXIT_IN_USE, path, "another process has it open; wait for it, or end it");
+  else if (mountpoint_find(dir, &at))
     code = report_error(EXIT_IN_USE, path, "it is mounted on %s; use the files there, or nacre umount it first", dir);
   else
-    code = report_error(EXIT_IN_USE, path, "another process has it open; wait for it, or end it");
+    code = report_error(EXIT_IN_USE, path,
+                        "its mount on %s lives on in another mount namespace; nacre umount ends it", dir);
+  mountpoint_free(&at);
   free(dir);
   return code;
 }
@@ -67,6 +74,23 @@ int volume_check(const char *path, bool read_only, struct nacre_public_info *inf
   if (info->in_use && !read_only)
     return volume_report_in_use(path);
   return EXIT_DONE;
+}
+
+bool volume_is_free(const char *path) {
+  const struct nacre_target target = volume_target(path);
+  struct nacre_public_info info = {.struct_size = sizeof info};
+  return nacre_probe(&target, &info) != NACRE_OK || !info.in_use;
+}
+
+bool volume_wait_free(const char *path, unsigned seconds) {
+  enum { POLLS_A_SECOND = 50 };
+  const struct timespec pause = {0, 1000000000 / POLLS_A_SECOND};
+  for (unsigned tries = 0; tries < seconds * POLLS_A_SECOND; tries++) {
+    if (volume_is_free(path))
+      return true;
+    (void)nanosleep(&pause, NULL);
+  }
+  return false;
 }
 
 static bool has_slot(const struct nacre_public_info *info, enum nacre_slot_kind kind) {

@@ -42,6 +42,10 @@ struct nacre_target volume_target(const char *path);
 void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]);
 /* Whether it can be opened at all, before anybody types a passphrase: exit code, error said. */
 int volume_check(const char *path, bool read_only, struct nacre_public_info *info);
+/* Whether no process has it open, or nothing can be known. */
+bool volume_is_free(const char *path);
+/* Wait for that so long. */
+bool volume_wait_free(const char *path, unsigned seconds);
 /* Exit code; on EXIT_DONE *out is open. Hardens the process first. */
 int volume_open(const struct volume_request *request, nacre_volume **out);
 /* Close, and return `code`, or the failure's code if that was EXIT_DONE. */

@@ -17,8 +17,9 @@ static bool atime_is_due(const struct nacre_attr *attr) {
 }
 
 void atime_touch(const struct mount *m, fuse_ino_t ino) {
-  enum mount_atime rule = m->options->atime;
-  if (m->read_only || rule == MOUNT_ATIME_NEVER || atomic_load_explicit(&m->verifying, memory_order_relaxed))
+  enum mount_atime rule = atomic_load_explicit(&m->atime, memory_order_relaxed);
+  if (atomic_load_explicit(&m->read_only, memory_order_relaxed) || rule == MOUNT_ATIME_NEVER ||
+      atomic_load_explicit(&m->verifying, memory_order_relaxed))
     return;
   struct nacre_attr attr = {.struct_size = sizeof attr};
   if (nacre_inode_getattr(m->vol, ino, &attr) != NACRE_OK || (rule == MOUNT_ATIME_RELATIVE && !atime_is_due(&attr)))

@@ -6,11 +6,13 @@
  * printable range, '%' and '=' as %XX, since paths are bytes.
  *
  *   status        ok volume=.. dir=.. pid=.. since=.. generation=.. dirty=.. used=.. free=.. read_only=0 failed=0
- *                 failure=..
+ *                 failure=.. volume_read_only=0
  *   sync          ok, once everything is durable
  *   umount        ok, once it is unmounted and committed; the connection then closes when the process has ended and
  *                 the container is free
  *   umount lazy   the same, detaching a busy mount too
+ *   gone          as umount, where the caller has unmounted it already; NACRE_ERR_IN_USE where it is still mounted
+ *                 somewhere, which stays so
  *   verify        before the reply any number of lines "progress done=.. total=.. what=.." (bytes) and
  *                 "problem text=.. path=..", the path only where it is known; then
  *                 ok nodes=.. chunks=.. inodes=.. directories=.. files=.. data=.. metadata=.. problems=..
@@ -40,6 +42,7 @@ struct control_mount {
   uint64_t dirty_bytes;
   uint64_t used_bytes, free_bytes;
   bool read_only;
+  bool volume_read_only; /* no remount makes it writable */
   bool failed;
   char *failure; /* "" or why it failed */
 };
@@ -53,8 +56,8 @@ void control_list_free(struct control_mount *list, size_t count);
 /* Whether `path` names this mount, by its folder or its container. */
 bool control_matches(const struct control_mount *mount, const char *path);
 
-/* Send one of the requests above ("sync", "umount", "umount lazy") and wait for the end of it. `message` gets one
- * line on failure. NACRE_ERR_IN_USE: the mount is busy. NACRE_ERR_NOT_FOUND: its process has gone meanwhile. */
+/* Send one of the requests above ("sync", "umount", "umount lazy", "gone") and wait for the end of it. `message` gets
+ * one line on failure. NACRE_ERR_IN_USE: the mount is busy. NACRE_ERR_NOT_FOUND: its process has gone meanwhile. */
 NACRE_MUST_USE enum nacre_err control_call(const struct control_mount *mount, const char *request, char *message,
                                            size_t message_size);
 

@@ -180,7 +180,7 @@ enum nacre_err control_call(const struct control_mount *mount, const char *reque
     snprintf(message, message_size, "the mount's process ended without an answer");
   } else {
     err = judge_reply(reply, message, message_size);
-    if (err == NACRE_OK && strncmp(request, "umount", 6) == 0)
+    if (err == NACRE_OK && strcmp(request, "sync") != 0)
       wait_for_end(in->fd);
   }
   replies_free(in);
@@ -275,6 +275,7 @@ static int parse_status(const char *line, struct control_mount *out) {
   out->used_bytes = control_field_number(line, "used");
   out->free_bytes = control_field_number(line, "free");
   out->read_only = control_field_number(line, "read_only") != 0;
+  out->volume_read_only = control_field_number(line, "volume_read_only") != 0;
   out->failed = control_field_number(line, "failed") != 0;
   return out->volume != NULL && out->dir != NULL && out->failure != NULL ? 0 : -1;
 }

@@ -37,11 +37,11 @@ static enum opened_want open_want(const struct mount *m, nacre_file *file, int f
 
 static void describe_open(const struct mount *m, struct opened_file *opened, struct fuse_file_info *fi) {
   bool reads_only = (fi->flags & O_ACCMODE) == O_RDONLY;
-  opened->no_atime = (fi->flags & O_NOATIME) != 0 || m->read_only || m->options->atime == MOUNT_ATIME_NEVER;
+  opened->no_atime = (fi->flags & O_NOATIME) != 0;
   fi->fh = (uint64_t)(uintptr_t)opened;
   fi->direct_io = opened->direct;
   /* What is read from the kernel's pages is not heard of here. With strict times at least each opening is. */
-  fi->keep_cache = !opened->direct && m->options->atime != MOUNT_ATIME_STRICT;
+  fi->keep_cache = !opened->direct && atomic_load_explicit(&m->atime, memory_order_relaxed) != MOUNT_ATIME_STRICT;
   fi->noflush = reads_only; /* closing it has no error of ours to report */
 }
 
@@ -158,11 +158,13 @@ void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 /* ---- Data ---- */
 
 static void note_read(const struct mount *m, struct opened_file *opened) {
-  if (opened->no_atime || atomic_load_explicit(&opened->inode->atime_settled, memory_order_relaxed) ||
-      atomic_load_explicit(&m->verifying, memory_order_relaxed))
+  const bool relative = atomic_load_explicit(&m->atime, memory_order_relaxed) == MOUNT_ATIME_RELATIVE;
+  if (opened->no_atime || atomic_load_explicit(&m->verifying, memory_order_relaxed) ||
+      (relative && atomic_load_explicit(&opened->inode->atime_settled, memory_order_relaxed)))
     return;
   /* Set first: a write that comes in between unsets it. Strict times are never settled. */
-  atomic_store(&opened->inode->atime_settled, m->options->atime == MOUNT_ATIME_RELATIVE);
+  if (relative)
+    atomic_store(&opened->inode->atime_settled, true);
   atime_touch(m, opened->inode->ino);
 }
 

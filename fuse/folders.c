@@ -71,7 +71,7 @@ static void list_folder(struct listing *l, fuse_ino_t ino, uint64_t offset) {
     reply_result(l->req, err);
     return;
   }
-  if (offset == 0 && !l->m->options->no_folder_atime)
+  if (offset == 0 && !atomic_load_explicit(&l->m->no_folder_atime, memory_order_relaxed))
     atime_touch(l->m, ino);
   if (fuse_reply_buf(l->req, l->buf, l->used) != 0)
     unpin_all(l);

@@ -98,6 +98,8 @@ enum nacre_err mount_run(nacre_volume *vol, const char *mountpoint, const struct
       .gid = getgid(),
       .read_only = o->read_only || volume_read_only,
       .volume_read_only = volume_read_only,
+      .atime = o->atime,
+      .no_folder_atime = o->no_folder_atime,
       .since_s = (int64_t)time(NULL),
   };
   enum nacre_err err = run(&m, ready, arg);

@@ -39,7 +39,9 @@ struct mount {
   pthread_t loop_thread;
   uid_t uid; /* the mounter */
   gid_t gid;
-  bool read_only;        /* the mount */
+  atomic_bool read_only; /* the mount. This and the next two change where it is remounted */
+  _Atomic(enum mount_atime) atime;
+  atomic_bool no_folder_atime;
   bool volume_read_only; /* the volume was opened so: there is nothing to commit */
   int64_t since_s;
   dev_t device;                /* of the mounted filesystem, once it answers */

@@ -4,6 +4,7 @@
 #include "fuse/control_server.h"
 #include "fuse/negotiate.h"
 #include "fuse/notify.h"
+#include "fuse/place.h"
 #include "fuse/unmount.h"
 #include "fuse/verifier.h"
 
@@ -31,6 +32,8 @@ struct supervisor {
   pthread_t thread;
   atomic_bool stopping;
   int wake_fd;
+  int place_fd; /* or -1 */
+  struct place place;
   bool ended; /* the mount has been told to go */
   struct control_server control;
   int waiting[WAITING_MAX]; /* connections that asked for the unmount */
@@ -194,6 +197,7 @@ static void answer_status(const struct mount *m, int connection) {
   control_add_number(line, "used", info.used_bytes);
   control_add_number(line, "free", info.free_bytes);
   control_add_number(line, "read_only", info.read_only || m->read_only);
+  control_add_number(line, "volume_read_only", m->volume_read_only);
   control_add_number(line, "failed", info.failed);
   control_add_bytes(line, "failure", info.failure);
   control_end_line(line);
@@ -201,12 +205,17 @@ static void answer_status(const struct mount *m, int connection) {
   free(line);
 }
 
+static bool has_room(const struct supervisor *s, int connection) {
+  if (s->waiting_count < WAITING_MAX)
+    return true;
+  control_server_answer(connection, NACRE_ERR_IN_USE, "others are unmounting it");
+  return false;
+}
+
 /* Whether the connection is to be kept for the end. */
 static bool answer_umount(struct supervisor *s, int connection, bool lazy) {
-  if (s->waiting_count == WAITING_MAX) {
-    control_server_answer(connection, NACRE_ERR_IN_USE, "others are unmounting it");
+  if (!has_room(s, connection))
     return false;
-  }
   enum nacre_err err = end_mount(s, lazy);
   if (err == NACRE_OK) {
     s->waiting[s->waiting_count++] = connection;
@@ -214,6 +223,19 @@ static bool answer_umount(struct supervisor *s, int connection, bool lazy) {
   }
   control_server_answer(connection, err, err == NACRE_ERR_IN_USE ? "the mount is busy" : nacre_strerror(err));
   return false;
+}
+
+/* The same where the caller has unmounted it already. */
+static bool answer_gone(struct supervisor *s, int connection) {
+  if (!s->ended && !unmount_is_done(s->m)) {
+    control_server_answer(connection, NACRE_ERR_IN_USE, "it is still mounted");
+    return false;
+  }
+  if (!has_room(s, connection))
+    return false;
+  break_off_check(s);
+  s->waiting[s->waiting_count++] = connection;
+  return true;
 }
 
 static void serve_connection(struct supervisor *s) {
@@ -230,6 +252,8 @@ static void serve_connection(struct supervisor *s) {
     keep = take_verify(s, connection);
   else if (strcmp(request, "umount") == 0 || strcmp(request, "umount lazy") == 0)
     keep = answer_umount(s, connection, request[6] != '\0');
+  else if (strcmp(request, "gone") == 0)
+    keep = answer_gone(s, connection);
   else
     control_server_answer(connection, NACRE_ERR_ARGUMENT, "unknown request");
   if (!keep)
@@ -273,6 +297,11 @@ static void report_ready(struct supervisor *s) {
   }
   if (geteuid() == 0)
     negotiate_raise_readahead(s->m);
+  s->place_fd = place_watch();
+  if (!place_find(s->m, &s->place) && s->place_fd >= 0) {
+    close(s->place_fd);
+    s->place_fd = -1;
+  }
   s->ready(s->ready_arg, NACRE_OK,
            s->control.fd >= 0 ? "" : "there is no control socket: status cannot see this mount");
 }
@@ -281,10 +310,11 @@ static void *supervisor_main(void *arg) {
   struct supervisor *s = arg;
   report_ready(s);
   while (!atomic_load(&s->stopping)) {
-    struct pollfd fds[3] = {{.fd = s->wake_fd, .events = POLLIN},
+    struct pollfd fds[4] = {{.fd = s->wake_fd, .events = POLLIN},
                             {.fd = s->control.fd, .events = POLLIN},
-                            {.fd = verifier_watched_fd(s->verifier)}};
-    if (poll(fds, 3, idle_wait_ms(s)) < 0 && errno != EINTR)
+                            {.fd = verifier_watched_fd(s->verifier)},
+                            {.fd = s->place_fd, .events = POLLPRI}};
+    if (poll(fds, 4, idle_wait_ms(s)) < 0 && errno != EINTR)
       break;
     if (fds[2].revents != 0)
       verifier_hung_up(s->verifier);
@@ -298,6 +328,9 @@ static void *supervisor_main(void *arg) {
       enum nacre_err ended = end_mount(s, true);
       (void)ended;
     }
+    /* Before any answer: a sync that follows a remount comes after it. */
+    if ((fds[3].revents & POLLPRI) != 0)
+      place_follow(s->m, &s->place);
     if ((fds[1].revents & POLLIN) != 0)
       serve_connection(s);
     end_if_idle(s);
@@ -311,6 +344,8 @@ static void release(struct supervisor *s) {
     verifier_free(s->verifier);
   if (s->wake_fd >= 0)
     close(s->wake_fd);
+  if (s->place_fd >= 0)
+    close(s->place_fd);
   free(s);
 }
 
@@ -321,6 +356,7 @@ struct supervisor *supervisor_start(struct mount *m, mount_ready_fn ready, void 
   s->m = m;
   s->ready = ready;
   s->ready_arg = arg;
+  s->place_fd = -1;
   s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   s->verifier = s->wake_fd < 0 ? NULL : verifier_new(m, s->wake_fd);
   if (s->verifier == NULL) {
@@ -345,7 +381,23 @@ void supervisor_stop(struct supervisor *s) {
   pthread_join(s->thread, NULL);
 }
 
+/* Whoever asked for the end while the last commit was being written learns of it, too. */
+static void take_latecomers(struct supervisor *s) {
+  struct pollfd next = {.fd = s->control.fd, .events = POLLIN};
+  while (s->waiting_count < WAITING_MAX && poll(&next, 1, 0) == 1 && next.revents == POLLIN) {
+    char request[CONTROL_REQUEST_MAX_BYTES];
+    int connection = control_server_accept(&s->control, request);
+    if (connection < 0)
+      return;
+    if (strcmp(request, "gone") == 0 || strncmp(request, "umount", 6) == 0)
+      s->waiting[s->waiting_count++] = connection;
+    else
+      close(connection);
+  }
+}
+
 void supervisor_finish(struct supervisor *s, enum nacre_err result, const char *message) {
+  take_latecomers(s);
   for (size_t i = 0; i < s->waiting_count; i++)
     control_server_answer(s->waiting[i], result, message);
   control_server_close(&s->control);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,4 +85,9 @@ enum nacre_err unmount_try(const struct mount *m) {
   if (!is_on_top(m)) /* covered by another mount, or gone */
     return is_mounted_anywhere(m) ? NACRE_ERR_IN_USE : NACRE_OK;
   return geteuid() == 0 ? unmount_as_root(m) : unmount_as_user(m);
+}
+
+bool unmount_is_done(const struct mount *m) {
+  struct pollfd connection = {.fd = fuse_session_fd(m->session)};
+  return atomic_load(&m->loop_done) || (poll(&connection, 1, 0) == 1 && (connection.revents & POLLERR) != 0);
 }

@@ -8,5 +8,7 @@
 void unmount_flush(const struct mount *m);
 /* NACRE_OK also where it is gone already; NACRE_ERR_IN_USE while somebody uses it. */
 NACRE_MUST_USE enum nacre_err unmount_try(const struct mount *m);
+/* Whether the kernel has ended the connection: the mount's last place is gone, in whichever namespace it was. */
+bool unmount_is_done(const struct mount *m);
 
 #endif

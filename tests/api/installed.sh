@@ -51,7 +51,7 @@ declared() {
   }
 }
 helpers() {
-  for helper in mount.nacre mount.fuse.nacre; do
+  for helper in mount.nacre mount.fuse.nacre umount.nacre umount.fuse.nacre; do
     link=$(find "$stage" -name "$helper")
     [ -h "$link" ] && [ -x "$stage$(readlink "$link")" ] || return 1
   done

@@ -1,0 +1,62 @@
+#include "utab.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HELPER "/sbin/umount.nacre"
+#define HELPER_OPTION "uhelper=nacre"
+
+extern char **environ;
+
+bool utab_is_of_use(void) {
+  return geteuid() == 0 && access(HELPER, X_OK) == 0;
+}
+
+/* mount(8) and umount(8) write their table themselves: --fake leaves the mount alone. */
+static void run_quietly(char *const argv[]) {
+  posix_spawn_file_actions_t actions;
+  if (posix_spawn_file_actions_init(&actions) != 0)
+    return;
+  pid_t child = 0;
+  int failed = 0;
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && failed == 0; fd++)
+    failed = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+  if (failed == 0)
+    failed = posix_spawnp(&child, argv[0], &actions, NULL, argv, environ);
+  (void)posix_spawn_file_actions_destroy(&actions);
+  while (failed == 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+    continue;
+}
+
+void utab_add(const char *source, const char *dir) {
+  char *own_source = strdup(source), *own_dir = strdup(dir);
+  char *const argv[] = {(char[]){"mount"},
+                        (char[]){"--fake"},
+                        (char[]){"--internal-only"},
+                        (char[]){"-t"},
+                        (char[]){"fuse.nacre"},
+                        (char[]){"-o"},
+                        (char[]){HELPER_OPTION},
+                        (char[]){"--"},
+                        own_source,
+                        own_dir,
+                        NULL};
+  if (own_source != NULL && own_dir != NULL)
+    run_quietly(argv);
+  free(own_source);
+  free(own_dir);
+}
+
+void utab_remove(const char *dir) {
+  char *own_dir = strdup(dir);
+  char *const argv[] = {
+      (char[]){"umount"}, (char[]){"--fake"}, (char[]){"--internal-only"}, (char[]){"--"}, own_dir, NULL};
+  if (own_dir != NULL)
+    run_quietly(argv);
+  free(own_dir);
+}
