@@ -8,18 +8,11 @@ if [ -z "${CLI_SESSION-}" ]; then
   CLI_SESSION=own exec setsid -w "$0" "$@"
 fi
 here=$(cd "$(dirname "$0")" && pwd)
-failed=0
+# shellcheck source=tests/support/report.sh
+. "$here/../support/report.sh"
 out=$TEST_TMP/out
 err=$TEST_TMP/err
 got=0
-
-ok() { echo "ok - $1"; }
-not_ok() {
-  echo "not ok - $1"
-  failed=1
-}
-skip() { echo "skip - $1: $2"; }
-finish() { exit $failed; }
 
 # run COMMAND...: its code in $got, what it printed in $out and $err.
 run() {

@@ -3,21 +3,14 @@
 set -u
 
 : "${NACRE:?the program under test}" "${TEST_TMP:?an empty folder}"
-# shellcheck disable=SC2034 # for the script that sources this
 here=$(cd "$(dirname "$0")" && pwd)
-failed=0
+# shellcheck source=tests/support/report.sh
+. "$here/../support/report.sh"
 
 if [ ! -r /dev/fuse ] || [ ! -w /dev/fuse ]; then
   echo "skip - ${0##*/}: no /dev/fuse that this user may open"
   exit 0
 fi
-
-ok() { echo "ok - $1"; }
-not_ok() {
-  echo "not ok - $1"
-  failed=1
-}
-skip() { echo "skip - $1: $2"; }
 
 # check NAME COMMAND...: the command runs with set -e; what it printed is shown where it fails.
 check() {
@@ -123,8 +116,6 @@ end_mounts() {
     "$NACRE" umount "$end_dir" >/dev/null 2>&1 || fusermount3 -uz "$end_dir" 2>/dev/null || umount -l "$end_dir"
   done
 }
-
-finish() { exit $failed; }
 
 trap end_mounts EXIT
 trap 'exit 129' HUP

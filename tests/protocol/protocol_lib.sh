@@ -4,18 +4,12 @@ set -u
 
 : "${TEST_TMP:?an empty folder}"
 here=$(cd "$(dirname "$0")" && pwd)
-failed=0
+# shellcheck source=tests/support/report.sh
+. "$here/../support/report.sh"
 if ! command -v spin >/dev/null; then
   echo "skip - ${0##*/}: there is no spin"
   exit 0
 fi
-
-finish() { exit $failed; }
-
-not_ok() {
-  echo "not ok - $1"
-  failed=1
-}
 
 # explore MODEL DEFINE...: all states of it, in the folder $TEST_TMP/run. Its report is in report there.
 explore() {

@@ -4,7 +4,8 @@ set -u
 
 : "${NACRE:?the program under test}" "${TEST_TMP:?an empty folder}"
 here=$(cd "$(dirname "$0")" && pwd)
-failed=0
+# shellcheck source=tests/support/report.sh
+. "$here/../support/report.sh"
 # Debian's own Python has Debian's modules; another one first in the path has not.
 python=/usr/bin/python3
 export PYTHONDONTWRITEBYTECODE=1
@@ -12,14 +13,6 @@ if ! $python -c 'import argon2, cryptography, nacl' 2>/dev/null; then
   echo "skip - ${0##*/}: no python3-nacl, python3-argon2 or python3-cryptography"
   exit 0
 fi
-
-ok() { echo "ok - $1"; }
-not_ok() {
-  echo "not ok - $1"
-  failed=1
-}
-skip() { echo "skip - $1: $2"; }
-finish() { exit $failed; }
 
 # check NAME COMMAND...: it ends with 0; what it printed is shown where it does not.
 check() {
