@@ -20,7 +20,7 @@ const struct option_spec volume_specs[] = {
     {"no-anchor", 0, OPTION_FLAG, offsetof(struct volume_options, no_anchor), NULL,
      "neither look nor remember whether it is older than when it was last open here"},
     {"accept-rollback", 0, OPTION_FLAG, offsetof(struct volume_options, accept_rollback), NULL,
-     "open it though it is, and go on from there"},
+     "open it though it is, or though superblocks are gone, and go on from there"},
     {0}};
 
 struct nacre_target volume_target(const char *path) {

@@ -258,7 +258,9 @@ struct nacre_open_options {
   nacre_cancel *cancel;
   const struct nacre_anchor_ops *anchor; /* NULL: an older state is not noticed. Outlives the volume, as its ctx */
   void *anchor_ctx;
-  bool accept_rollback; /* open also what the anchor says was rolled back, for writing as a new branch of history */
+  /* Open also what the anchor says was rolled back; and for writing what lacks superblocks that no power cut
+   * destroys, so that newer commits may be gone. What is written then is a new branch of history. */
+  bool accept_rollback;
 };
 
 /* Open a volume. Exclusive: NACRE_ERR_IN_USE while any process (this one included) has it open, except that

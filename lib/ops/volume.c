@@ -81,6 +81,7 @@ static enum nacre_err open_engine(struct volume *v, const struct volume_options 
   struct engine_options engine_options = {
       .read_only = options->read_only,
       .memory_bytes = options->memory_bytes / 2,
+      .accept_gap = options->accept_rollback,
       .commit_interval_ms = options->threads > 0 ? options->commit_interval_ms : 0,
       .header_sequence = v->header->sequence,
       .admit = anchor_admit,

@@ -86,9 +86,10 @@ NACRE_MUST_USE enum nacre_err ring_read(struct block_io *io, struct ring_found *
 /* Seal and write; raw is what was written. */
 NACRE_MUST_USE enum nacre_err ring_write(struct block_io *io, const struct superblock *sb,
                                          uint8_t raw[FORMAT_SUPERBLOCK_BYTES]);
-/* Fill the slots that held a generation above `newest` with random bytes, durably. */
-NACRE_MUST_USE enum nacre_err ring_invalidate_above(struct block_io *io, const struct ring_found *ring,
-                                                    uint64_t newest);
+/* Fill the slots that held a generation above `newest`, and where superblocks are gone those that held none, with
+ * random bytes, durably. */
+NACRE_MUST_USE enum nacre_err ring_invalidate_lost(struct block_io *io, const struct ring_found *ring,
+                                                   uint64_t newest);
 /* Whether the slot of `generation` holds a commit later than `newest`: one that is not ours. */
 NACRE_MUST_USE enum nacre_err ring_look_for_later(struct block_io *io, uint64_t generation, uint64_t newest,
                                                   bool *later);

@@ -16,6 +16,9 @@
 /* A generation that might have been written and lost must not come again: one that many later would be in the slot of
  * the newest that was found. So a fallback's first commit goes to a slot that is lost anyway, and tears no other. */
 #define LOST_GENERATIONS_MAX (FORMAT_RING_SLOTS - 1)
+/* The same where superblocks are gone and that is accepted. The newest one found is the one to build upon: the first
+ * commit goes to the slot behind it, as it would without a gap. */
+#define GONE_GENERATIONS_MAX FORMAT_RING_SLOTS
 
 void engine_keys_free(struct engine_keys *keys) {
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
@@ -270,11 +273,26 @@ static void count_sealed(struct engine *e, const struct superblock *newest) {
  * must not have been used. Then a commit, at once: it alone tells the next opening how far generations have come, and
  * where the ring begins anew. */
 static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
-  if (e->fell_back)
-    ERR_TRY(ring_invalidate_above(&e->io, ring, e->durable.generation));
+  if (e->fell_back || ring->missing > 0)
+    ERR_TRY(ring_invalidate_lost(&e->io, ring, e->durable.generation));
   ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(e->durable.generation)));
   e->has_newest_slot = true;
-  return fill_ring(e);
+  ERR_TRY(fill_ring(e));
+  /* A gap that was accepted is none any more, but there may have been newer commits. */
+  e->fell_back |= ring->missing > 0;
+  e->ring_damaged = false;
+  return NACRE_OK;
+}
+
+/* Where the generations go on, and from which one on the ring has no gaps. */
+static void choose_generation(struct engine *e, const struct ring_found *ring) {
+  uint64_t skipped = 0;
+  if (e->fell_back)
+    skipped = LOST_GENERATIONS_MAX;
+  else if (ring->missing > 0)
+    skipped = GONE_GENERATIONS_MAX;
+  e->tree.generation = ring->highest + 1 + skipped;
+  e->ring_from = skipped > 0 ? e->tree.generation : e->durable.ring_from;
 }
 
 /* A volume where no commit can succeed is for reading. Better now than when somebody waits for an fsync. */
@@ -301,15 +319,14 @@ static enum nacre_err open_in(struct engine *e) {
     e->unsettled = e->options.admit != NULL && store_sync_others(e->store) != NACRE_OK;
   ERR_TRY(ring_read(&e->io, &ring));
   ERR_TRY(check_header(e, &ring.newest));
-  if (ring.missing > 0 && !ring.unreadable && !e->read_only)
+  if (ring.missing > 0 && !ring.unreadable && !e->read_only && !e->options.accept_gap)
     return err_set(NACRE_ERR_DAMAGED,
                    "%u superblocks of the last commits are gone, which no power cut explains: newer commits may have "
-                   "been destroyed; open it read-only to save what it holds",
+                   "been destroyed; open it read-only to save what it holds, or accept the rollback",
                    ring.missing);
   ERR_TRY(load_newest(e, &ring));
   count_sealed(e, &ring.newest);
-  e->tree.generation = ring.highest + 1 + (e->fell_back ? LOST_GENERATIONS_MAX : 0);
-  e->ring_from = e->fell_back ? e->tree.generation : e->durable.ring_from;
+  choose_generation(e, &ring);
   e->ring_damaged = ring.missing > 0 || ring.unreadable;
   if (e->durable.ro_compat & ~FORMAT_RO_COMPAT_KNOWN)
     e->read_only = true;

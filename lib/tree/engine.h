@@ -48,6 +48,7 @@ struct engine_options {
   bool read_only;
   uint64_t memory_bytes;       /* for nodes, clean and dirty */
   uint32_t commit_interval_ms; /* 0: no timed commits */
+  bool accept_gap;             /* write although superblocks are gone that no power cut destroys */
   /* Of the header that was opened. An older one than the superblock demands is refused, and one of that very sequence
    * that is another. */
   uint64_t header_sequence;
@@ -87,7 +88,8 @@ struct engine_info {
   uint64_t dirty_bytes, memory_bytes;
   uint64_t sealed_blocks, sealed_bytes; /* under the current epoch's keys, at least */
   uint32_t chunk_bytes;
-  bool read_only, failed, fell_back;
+  bool read_only, failed;
+  bool fell_back;    /* not at the newest commit, or superblocks were gone and that was accepted */
   bool unchanged;    /* failed while it was opened: what is in memory is what is committed */
   bool unsettled;    /* open read-only, and what was read may not be durable */
   bool ring_damaged; /* superblocks are gone that no power cut destroys, or cannot be read; only where read-only */

@@ -106,10 +106,11 @@ enum nacre_err ring_write(struct block_io *io, const struct superblock *sb, uint
   return store_write(io->store, raw, FORMAT_SUPERBLOCK_BYTES, superblock_offset(sb->generation));
 }
 
-enum nacre_err ring_invalidate_above(struct block_io *io, const struct ring_found *ring, uint64_t newest) {
+enum nacre_err ring_invalidate_lost(struct block_io *io, const struct ring_found *ring, uint64_t newest) {
   for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
     uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
-    if (ring->generations[i] <= newest)
+    bool gone = ring->missing > 0 && ring->generations[i] == 0;
+    if (ring->generations[i] <= newest && !gone)
       continue;
     env_random(raw, sizeof raw);
     ERR_TRY(store_write(io->store, raw, sizeof raw, superblock_offset(i)));

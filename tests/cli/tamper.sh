@@ -200,6 +200,15 @@ judge "half of the superblocks gone: reading" $?
 run "$NACRE" verify $pass t
 [ "$got" -eq 4 ] && grep -q superblocks "$out"
 judge "half of the superblocks gone: verify: 4" $?
+# shellcheck disable=SC2086
+works "half of the superblocks gone: --accept-rollback writes" "$NACRE" mkdir $pass --accept-rollback t /more
+holds "says that there may have been newer commits" grep -q 'warning: .*superblocks' "$err"
+# shellcheck disable=SC2086
+run "$NACRE" mkdir $pass t /again
+[ "$got" -eq 0 ] && [ ! -s "$err" ]
+judge "afterwards it is as any other" $?
+# shellcheck disable=SC2086
+works "and sound" "$NACRE" verify $pass t
 
 again
 harm t since before-last

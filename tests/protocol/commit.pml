@@ -7,7 +7,7 @@
  *
  * What it mirrors, named again where it does:
  *   lib/tree/commit.c: commit_run freeze_closed fill_superblock commit_write commit_publish
- *   lib/tree/ring.c: ring_read find_newest count_missing ring_write ring_invalidate_above
+ *   lib/tree/ring.c: ring_read find_newest count_missing ring_write ring_invalidate_lost
  *   lib/tree/engine.c: create_in open_in load_newest load_commit check_fixed fill_ring prepare_writing engine_fail
  *   lib/tree/alloc.c: alloc_take alloc_give
  *   lib/tree/alloc_log.c: alloc_freeze group_delta alloc_durable alloc_mark_pending
@@ -791,7 +791,7 @@ inline open_ring() {
   }
 }
 
-/* ring_invalidate_above */
+/* ring_invalidate_lost */
 inline invalidate() {
   d_step {
     for (i : 0 .. RING - 1) {

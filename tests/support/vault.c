@@ -41,7 +41,8 @@ enum nacre_err vault_open(const struct vault *v, bool read_only, nacre_volume **
   const struct nacre_open_options options = {.struct_size = sizeof options,
                                              .read_only = read_only,
                                              .memory_bytes = MEMORY_BYTES,
-                                             .commit_interval_ms = 3600000};
+                                             .commit_interval_ms = 3600000,
+                                             .accept_rollback = v->accept_rollback};
   *out = NULL;
   return nacre_volume_open(&target, &options, v->cred, out);
 }

@@ -9,6 +9,7 @@ struct vault {
   void *ctx;
   const nacre_credential *cred;
   uint32_t chunk_bytes; /* of a volume to be made; 0: the default */
+  bool accept_rollback; /* open it though superblocks are gone */
 };
 
 /* Large buffers come and go with each opening: have the allocator keep their memory. */

@@ -37,7 +37,8 @@ uint64_t specimen_seed(int argc, char **argv) {
 /* ---- Making ---- */
 
 static struct vault vault_of(struct specimen *s, const nacre_credential *key) {
-  return (struct vault){.ops = &disk_ops, .ctx = &s->disk, .cred = key, .chunk_bytes = 4096};
+  return (struct vault){
+      .ops = &disk_ops, .ctx = &s->disk, .cred = key, .chunk_bytes = 4096, .accept_rollback = s->accept_rollback};
 }
 
 static bool in_fixed_area(uint64_t offset) {

@@ -35,6 +35,7 @@ struct specimen {
   struct disk_trace data;
   const struct dump *others[SPECIMEN_OTHERS]; /* the caller's: further states that a look may find */
   size_t other_count;
+  bool accept_rollback; /* with what looks open it */
 };
 
 /* The arguments of these programs: [--deep] [SEED]. NACRE_TORTURE in the environment means --deep too. */
