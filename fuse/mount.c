@@ -38,7 +38,7 @@ static enum nacre_err run_session(struct mount *m, mount_ready_fn ready, void *a
     return NACRE_ERR_NO_MEMORY;
   }
   *reported = true;
-  int served = receive_loop(m->session, receivers(m->options));
+  int served = receive_loop(m->session, receivers(m->options), &m->ending);
   atomic_store(&m->loop_done, true);
   notify_drain(m->notifier);
   /* Closes the connection, without which the supervisor might wait for an answer of ours for ever. */

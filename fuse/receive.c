@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +16,9 @@
 /* The watch sleeps after so many looks that found nobody busy. */
 #define WATCH_QUIET_LOOKS 20u
 #define KICK_INTERVAL_NS 5000000L
+/* How long what the kernel still has to write may take at the end. Whoever goes on writing gets no more. */
+#define DRAIN_PATIENCE_NS 20000000000
+#define DRAIN_INTERVAL_NS 1000000L
 /* A read or write of that much is handed on: another thread may receive meanwhile. */
 #define LONG_BYTES (128u << 10)
 /* A request that was there at once shows a queue, one that was waited for shows none. In between says nothing. */
@@ -34,6 +38,8 @@ struct receiver {
   atomic_ullong turn; /* goes up by one at the start and at the end; if the watch does the latter, the lead is gone */
   unsigned long long turn_seen; /* by the watch */
   unsigned queued, waited;      /* requests in a row */
+  atomic_ullong free_handed;    /* how often it was seen by itself to have no request */
+  atomic_bool following;        /* has none, and waits for a lead */
   struct fuse_buf buf;
 };
 
@@ -50,6 +56,7 @@ struct receivers {
   atomic_bool watching;
   sem_t one_ended; /* or more */
   atomic_uint ended_count;
+  atomic_ullong answered; /* requests */
   unsigned count;
   struct receiver *list;
 };
@@ -63,10 +70,13 @@ static int64_t now_ns(void) {
 /* ---- Leads ---- */
 
 /* False when all is over. */
-static bool lead_take(struct receivers *all) {
+static bool lead_take(struct receiver *r) {
+  struct receivers *all = r->all;
   pthread_mutex_lock(&all->lock);
+  atomic_store(&r->following, true);
   while (all->leading >= all->leads && !all->ended)
     pthread_cond_wait(&all->lead_free, &all->lock);
+  atomic_store(&r->following, false);
   bool go_on = !all->ended;
   if (go_on)
     all->leading++;
@@ -206,6 +216,7 @@ static bool lead_is_wanted(struct receiver *r, int64_t took_ns) {
 static bool lead(struct receiver *r) {
   struct receivers *all = r->all;
   for (;;) {
+    atomic_fetch_add(&r->free_handed, 1);
     int64_t before_ns = now_ns();
     int got = fuse_session_receive_buf(all->session, &r->buf);
     if (got == -EINTR && !fuse_session_exited(all->session))
@@ -221,9 +232,12 @@ static bool lead(struct receiver *r) {
     if (!lead_is_wanted(r, now_ns() - before_ns) || takes_long(&r->buf)) {
       lead_give(all);
       fuse_session_process_buf(all->session, &r->buf);
+      atomic_fetch_add(&all->answered, 1);
       return true;
     }
-    if (!answer_leading(r))
+    bool still_leads = answer_leading(r);
+    atomic_fetch_add(&all->answered, 1);
+    if (!still_leads)
       return true;
   }
 }
@@ -239,7 +253,7 @@ static void all_end(struct receivers *all) {
 
 static void *receiver_main(void *arg) {
   struct receiver *r = arg;
-  while (lead_take(r->all)) {
+  while (lead_take(r)) {
     if (!lead(r))
       all_end(r->all);
   }
@@ -247,6 +261,45 @@ static void *receiver_main(void *arg) {
   atomic_fetch_add(&r->all->ended_count, 1);
   sem_post(&r->all->one_ended);
   return NULL;
+}
+
+/* ---- The end ---- */
+
+/* Every receiver has had no request in its hands at some moment from now on. False where one has ended. */
+static bool see_all_free(struct receivers *all, unsigned started, int64_t deadline_ns) {
+  const struct timespec pause = {.tv_nsec = DRAIN_INTERVAL_NS};
+  for (unsigned i = 0; i < started; i++) {
+    struct receiver *r = &all->list[i];
+    const unsigned long long before = atomic_load(&r->free_handed);
+    while (atomic_load(&r->free_handed) == before && !atomic_load(&r->following)) {
+      if (atomic_load(&all->ended_count) > 0 || now_ns() >= deadline_ns)
+        return false;
+      pthread_kill(r->thread, SIGUSR1); /* out of read(2), if that is where it is, and into it again */
+      nanosleep(&pause, NULL);
+    }
+  }
+  return true;
+}
+
+/* Receive until the kernel has nothing more that was to be written: syncfs(2) hands pages of a mapping to a queue of
+ * the kernel's and does not wait. A part of that queue is not shown to us before earlier requests are answered; but
+ * if at some moment none was to be received, and none in a receiver's hands, then there is none behind. Nothing was
+ * in anyone's hands at the moment of the poll if nothing was answered until all were seen without. */
+static void drain(struct receivers *all, unsigned started) {
+  const struct timespec pause = {.tv_nsec = DRAIN_INTERVAL_NS};
+  const int64_t deadline_ns = now_ns() + DRAIN_PATIENCE_NS;
+  for (;;) {
+    const unsigned long long answered = atomic_load(&all->answered);
+    struct pollfd waiting = {.fd = fuse_session_fd(all->session), .events = POLLIN};
+    if (poll(&waiting, 1, 0) == 0) {
+      if (!see_all_free(all, started, deadline_ns) || atomic_load(&all->answered) == answered)
+        return;
+    } else if ((waiting.revents & ~POLLIN) != 0 || now_ns() >= deadline_ns) {
+      return;
+    } else {
+      nanosleep(&pause, NULL);
+    }
+  }
 }
 
 /* ---- All of it ---- */
@@ -282,7 +335,7 @@ static void threads_end(struct receivers *all, unsigned started) {
     pthread_join(all->list[i].thread, NULL);
 }
 
-int receive_loop(struct fuse_session *session, unsigned threads) {
+int receive_loop(struct fuse_session *session, unsigned threads, const atomic_bool *ending) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
   struct receivers all = {.session = session, .leads = 1, .leads_max = cores > 1 ? (unsigned)cores : 1};
   pthread_t watch;
@@ -301,8 +354,11 @@ int receive_loop(struct fuse_session *session, unsigned threads) {
   unsigned started = threads_start(&all, threads, &watch);
   if (started > 0) {
     /* Interrupted by a signal, or when the first receiver has ended. */
-    while (sem_wait(&all.one_ended) != 0 && !fuse_session_exited(session))
+    int ended = 0;
+    while ((ended = sem_wait(&all.one_ended)) != 0 && !atomic_load(ending))
       ;
+    if (ended != 0)
+      drain(&all, started);
     all_end(&all);
     threads_end(&all, started);
     pthread_join(watch, NULL);

@@ -15,7 +15,7 @@
 #include "fuse/session.h"
 
 /* Serve requests with so many threads until the session has ended. 0, or a negative errno. A signal that has a
- * handler and comes after fuse_session_exit ends it too. */
-int receive_loop(struct fuse_session *session, unsigned threads);
+ * handler and comes after `ending` was set ends it too, as soon as all is received that the kernel was to write. */
+int receive_loop(struct fuse_session *session, unsigned threads, const atomic_bool *ending);
 
 #endif

@@ -46,6 +46,7 @@ struct mount {
   int64_t since_s;
   dev_t device;                /* of the mounted filesystem, once it answers */
   atomic_bool answered_init;   /* the reply to INIT has been sent */
+  atomic_bool ending;          /* the loop is to end, though the mount is busy */
   atomic_bool loop_done;       /* no request is served any more */
   atomic_bool verifying;       /* a check keeps all changes waiting */
   atomic_llong last_request_s; /* monotonic; kept only where idle_s is set */

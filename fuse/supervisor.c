@@ -153,7 +153,7 @@ static bool loop_ends(const struct mount *m) {
 /* The loop waits for its end on a semaphore that only a receiver posts or a signal interrupts. */
 static void end_loop(struct mount *m) {
   notify_drain(m->notifier);
-  fuse_session_exit(m->session);
+  atomic_store(&m->ending, true);
   const struct timespec pause = {.tv_nsec = KICK_INTERVAL_NS};
   while (!atomic_load(&m->loop_done)) {
     pthread_kill(m->loop_thread, SIGUSR1);

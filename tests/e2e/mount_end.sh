@@ -87,6 +87,35 @@ os._exit(0)' "$dir/mapped" "$daemon"
 }
 check "SIGTERM keeps what a living mapping wrote" mapped_and_terminated
 
+# More than the kernel shows the process at once: it must ask for the rest before it goes.
+much_mapped() {
+  again
+  daemon=$(daemon_of "$dir")
+  python3 -c '
+import mmap, os, signal, sys, time
+pages = 25000
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, pages * 4096)
+area = mmap.mmap(fd, 0)
+for page in range(pages):
+    area[page * 4096:page * 4096 + 4] = page.to_bytes(4, "big")
+os.kill(int(sys.argv[2]), signal.SIGTERM)
+while sys.argv[3] in open("/proc/self/mounts").read():
+    time.sleep(0.05)
+os._exit(0)' "$dir/much" "$daemon" "$dir"
+  end_of "$daemon"
+  again
+  python3 -c '
+import sys
+with open(sys.argv[1], "rb") as file:
+    pages = iter(lambda: file.read(4096), b"")
+    lost = [n for n, page in enumerate(pages) if int.from_bytes(page[:4], "big") != n]
+sys.exit(f"{len(lost)} pages lost, from page {lost[0]}" if lost else 0)' "$dir/much"
+  rm "$dir/much"
+  unmount "$dir"
+}
+check "SIGTERM keeps what is still to be written of a large living mapping" much_mapped
+
 unmount_busy() {
   again
   exec 7>"$dir/open"
