@@ -12,6 +12,7 @@
 #include "mounts.h"
 #include "remounting.h"
 #include "report.h"
+#include "utab.h"
 #include "volume.h"
 
 #define MESSAGE_BYTES 256
@@ -86,9 +87,11 @@ static int umount_by_kernel(const char *name, const struct mountpoint *at, bool 
     return report_busy(name, who);
   if (error != 0)
     return report_errno(name, "cannot unmount", error);
-  if (dead)
-    report_note(name, "took away a mount whose process had died; what was not yet committed is lost");
-  return dead ? EXIT_DONE : wait_free(name, at->source);
+  if (!dead)
+    return wait_free(name, at->source);
+  utab_remove(at->dir);
+  report_note(name, "took away a mount whose process had died; what was not yet committed is lost");
+  return EXIT_DONE;
 }
 
 int umounting_end(const char *name, bool lazy) {

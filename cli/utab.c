@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define TABLE "/run/mount/utab"
 #define HELPER "/sbin/umount.nacre"
 #define HELPER_OPTION "uhelper=nacre"
 
@@ -33,7 +35,25 @@ static void run_quietly(char *const argv[]) {
     continue;
 }
 
+/* Names that the table has to write otherwise are not found, and stay. */
+static bool is_listed(const char *dir) {
+  FILE *table = fopen(TABLE, "re");
+  char *line = NULL, *target = NULL;
+  size_t room = 0;
+  bool found = false;
+  if (table == NULL || asprintf(&target, " TARGET=%s ", dir) < 0)
+    target = NULL;
+  while (target != NULL && !found && getline(&line, &room, table) > 0)
+    found = strstr(line, target) != NULL;
+  free(target);
+  free(line);
+  if (table != NULL)
+    (void)fclose(table);
+  return found;
+}
+
 void utab_add(const char *source, const char *dir) {
+  utab_remove(dir); /* of a process that was killed */
   char *own_source = strdup(source), *own_dir = strdup(dir);
   char *const argv[] = {(char[]){"mount"},
                         (char[]){"--fake"},
@@ -53,6 +73,8 @@ void utab_add(const char *source, const char *dir) {
 }
 
 void utab_remove(const char *dir) {
+  if (!utab_is_of_use() || !is_listed(dir))
+    return;
   char *own_dir = strdup(dir);
   char *const argv[] = {
       (char[]){"umount"}, (char[]){"--fake"}, (char[]){"--internal-only"}, (char[]){"--"}, own_dir, NULL};

@@ -8,7 +8,9 @@
 
 /* Whether the table is ours to write and the helper is where umount(8) looks for it. */
 bool utab_is_of_use(void);
+/* In place of any other entry of that folder. */
 void utab_add(const char *source, const char *dir);
+/* Does nothing where there is none. */
 void utab_remove(const char *dir);
 
 #endif

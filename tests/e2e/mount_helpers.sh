@@ -322,8 +322,18 @@ died() {
   daemon=$(daemon_of "$dir")
   kill -9 "$daemon"
   wait_for gone "$daemon"
+  by_mount # takes the dead one away
+  [ "$(grep -cF " TARGET=$dir " /run/mount/utab)" -eq 1 ]
+  kill -9 "$(daemon_of "$dir")"
   umount "$dir"
   not mounted "$dir"
+  not grep -F "$dir" /run/mount/utab
+  by_mount
+  daemon=$(daemon_of "$dir")
+  kill -9 "$daemon"
+  wait_for gone "$daemon"
+  "$NACRE" umount "$dir"
+  not grep -F "$dir" /run/mount/utab
 }
 check "a mount whose process has died is taken away" died
 
