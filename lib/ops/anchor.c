@@ -17,6 +17,7 @@ void anchor_start(struct anchor *a, const struct nacre_anchor_ops *ops, void *ct
 }
 
 enum nacre_err anchor_identify(struct anchor *a, const uint8_t identity_secret[32], const uint8_t fingerprint[32]) {
+  secmem_free(a->key);
   a->key = secmem_alloc(32);
   if (a->key == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
@@ -100,6 +101,7 @@ static enum nacre_err judge(struct anchor *a, struct engine *e, const struct eng
 enum nacre_err anchor_admit(void *arg, struct engine *e) {
   struct anchor *a = arg;
   struct engine_info info;
+  a->asked = true;
   if (a->ops == NULL)
     return NACRE_OK;
   engine_get_info(e, &info);

@@ -18,6 +18,7 @@ struct anchor {
   const struct nacre_anchor_ops *ops; /* NULL: none is kept */
   void *ctx;
   bool accept;
+  bool asked;   /* for admission: the engine has found a commit that goes with the header */
   uint8_t *key; /* seals what is remembered; NULL before the volume's identity is known */
   uint8_t fingerprint[32];
   pthread_mutex_t lock; /* over what follows */

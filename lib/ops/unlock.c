@@ -19,7 +19,13 @@ struct attempt {
 struct attempts {
   struct attempt list[HEADERS_COPIES * FORMAT_SLOTS];
   size_t count;
+  bool only; /* the copies are not to be compared: there is but one */
+  unsigned only_copy;
 };
+
+static bool is_there(const struct headers *h, const struct attempts *all, unsigned copy) {
+  return h->state[copy] == NACRE_OK && (!all->only || all->only_copy == copy);
+}
 
 static bool slot_equal(const struct keyslot *a, const struct keyslot *b) {
   return a->kind == b->kind && a->cost.memory_bytes == b->cost.memory_bytes && a->cost.passes == b->cost.passes &&
@@ -52,17 +58,16 @@ static void collect(const struct headers *h, const struct nacre_credential *cred
   unsigned newer = 0;
   if (h->state[0] != NACRE_OK || (h->state[1] == NACRE_OK && h->copy[1].sequence > h->copy[0].sequence))
     newer = 1;
-  all->count = 0;
   for (unsigned n = 0; n < HEADERS_COPIES; n++) {
     unsigned copy = n == 0 ? newer : 1 - newer;
-    if (h->state[copy] != NACRE_OK)
+    if (!is_there(h, all, copy))
       continue;
     for (uint32_t i = 0; i < FORMAT_SLOTS; i++) {
       const struct keyslot *slot = &h->copy[copy].slots[i];
       if (slot->kind != cred->kind || (options->use_slot && options->slot != i))
         continue;
       /* The copies usually agree; a derivation is too dear to be done twice. */
-      if (n > 0 && h->state[newer] == NACRE_OK && slot_equal(slot, &h->copy[newer].slots[i]))
+      if (n > 0 && is_there(h, all, newer) && slot_equal(slot, &h->copy[newer].slots[i]))
         continue;
       attempt_add(all, (struct attempt){.copy = copy, .slot = i, .work_bytes = slot_work(slot)});
     }
@@ -70,11 +75,14 @@ static void collect(const struct headers *h, const struct nacre_credential *cred
 }
 
 /* With the master key, find the newest authentic copy. It must have the slot too: a credential that was removed and
- * lives on in a stale copy alone opens nothing. */
-static enum nacre_err choose(const struct headers *h, const struct attempt *a, struct unlocked *out) {
+ * lives on in a stale copy alone opens nothing. Which of two with one sequence is stale only the superblock tells, so
+ * there it is the slot's own copy. */
+static enum nacre_err choose(const struct headers *h, const struct attempts *all, const struct attempt *a,
+                             struct unlocked *out) {
   bool found = false;
-  for (unsigned copy = 0; copy < HEADERS_COPIES; copy++) {
-    if (h->state[copy] != NACRE_OK || (found && h->copy[copy].sequence <= h->copy[out->copy].sequence))
+  for (unsigned n = 0; n < HEADERS_COPIES; n++) {
+    unsigned copy = n == 0 ? a->copy : 1 - a->copy;
+    if (!is_there(h, all, copy) || (found && h->copy[copy].sequence <= h->copy[out->copy].sequence))
       continue;
     struct header_sealed *sealed = secmem_alloc(sizeof *sealed);
     if (!sealed)
@@ -142,13 +150,12 @@ static enum nacre_err try_slots(const struct headers *h, const struct nacre_cred
                                 const struct unlock_options *options, const struct attempts *all,
                                 struct unlocked *out) {
   struct outcome seen = {0};
-  uint64_t work_bytes = 0;
   for (size_t i = 0; i < all->count; i++) {
     const struct attempt *a = &all->list[i];
     ERR_TRY(cancel_check(options->cancel));
     if (options->progress)
       options->progress(options->progress_arg, "keyslots", i, all->count);
-    if (!u64_add(work_bytes, a->work_bytes, &work_bytes) || work_bytes > UNLOCK_WORK_MAX_BYTES) {
+    if (!u64_add(out->work_bytes, a->work_bytes, &out->work_bytes) || out->work_bytes > UNLOCK_WORK_MAX_BYTES) {
       seen.over_limit = true;
       break;
     }
@@ -156,7 +163,7 @@ static enum nacre_err try_slots(const struct headers *h, const struct nacre_cred
         keyslot_open(&h->copy[a->copy].slots[a->slot], cred, options->kdf_memory_max_bytes, out->master_key);
     if (err == NACRE_OK) {
       ERR_TRY(cancel_check(options->cancel));
-      err = choose(h, a, out);
+      err = choose(h, all, a, out);
       if (err == NACRE_OK)
         return NACRE_OK;
       seen.unauthentic |= err == NACRE_ERR_DAMAGED;
@@ -179,11 +186,47 @@ enum nacre_err unlock(const struct headers *h, const struct nacre_credential *cr
   out->master_key = secmem_alloc(32);
   if (!out->master_key)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
-  struct attempts *all = malloc(sizeof *all);
+  struct attempts *all = calloc(1, sizeof *all);
   if (!all)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   collect(h, cred, options, all);
   enum nacre_err err = try_slots(h, cred, options, all, out);
+  free(all);
+  return err;
+}
+
+/* The master key that is known may be the other copy's too. */
+static enum nacre_err try_known(const struct headers *h, struct attempts *all, struct unlocked *u) {
+  const struct attempt a = {.copy = all->only_copy, .slot = u->slot};
+  if (!slot_equal(&h->copy[0].slots[u->slot], &h->copy[1].slots[u->slot]))
+    return err_set(NACRE_ERR_CREDENTIAL, "the credential was removed from this volume");
+  return choose(h, all, &a, u);
+}
+
+/* A slot that both copies have gives the key that was tried. */
+static void drop_common(const struct headers *h, struct attempts *all) {
+  size_t kept = 0;
+  for (size_t i = 0; i < all->count; i++) {
+    uint32_t slot = all->list[i].slot;
+    if (!slot_equal(&h->copy[0].slots[slot], &h->copy[1].slots[slot]))
+      all->list[kept++] = all->list[i];
+  }
+  all->count = kept;
+}
+
+enum nacre_err unlock_other(const struct headers *h, const struct nacre_credential *cred,
+                            const struct unlock_options *options, struct unlocked *u) {
+  struct attempts *all = calloc(1, sizeof *all);
+  if (!all)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  all->only = true;
+  all->only_copy = 1 - u->copy;
+  enum nacre_err err = try_known(h, all, u);
+  if (err == NACRE_ERR_CREDENTIAL || err == NACRE_ERR_DAMAGED) {
+    collect(h, cred, options, all);
+    drop_common(h, all);
+    err = try_slots(h, cred, options, all, u);
+  }
   free(all);
   return err;
 }

@@ -20,13 +20,19 @@ struct unlocked {
   struct header_sealed *sealed; /* secmem */
   unsigned copy;                /* the authentic copy of the highest sequence */
   uint32_t slot;                /* the slot that the credential opened, present in that copy */
-  bool stale[HEADERS_COPIES];   /* damaged, or of an older sequence: to be written anew */
+  bool stale[HEADERS_COPIES];   /* not as that copy is: damaged, left behind or another's, to be written anew */
+  uint64_t work_bytes;          /* memory times passes of what was tried */
 };
 
 /* NACRE_ERR_CREDENTIAL where no slot opens, NACRE_ERR_LIMIT where none did and one asked for more than is allowed,
  * NACRE_ERR_DAMAGED where a slot opened and no header authenticates. Free with unlocked_free in any case. */
 NACRE_MUST_USE enum nacre_err unlock(const struct headers *h, const struct nacre_credential *cred,
                                      const struct unlock_options *options, struct unlocked *out);
+/* Where the copy that unlock chose turns out not to go with the volume's content: the other copy alone, as if the
+ * first were not there. No slot is tried again that could only lead to what is known. u is as unlock left it; the
+ * sealed part may be missing. After an error nothing of it is of use. */
+NACRE_MUST_USE enum nacre_err unlock_other(const struct headers *h, const struct nacre_credential *cred,
+                                           const struct unlock_options *options, struct unlocked *u);
 void unlocked_free(struct unlocked *u);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/secmem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static enum nacre_err epoch_key(const struct header_sealed *sealed, const struct header_epoch *epoch,
@@ -53,8 +54,9 @@ static enum nacre_err check_cipher(const struct headers *h) {
                  aead_name(lacking));
 }
 
+/* The one that opened it is the caller's to free. */
 static enum nacre_err unlock_asking(const struct headers *h, const struct volume_options *options,
-                                    struct unlocked *out) {
+                                    struct nacre_credential **opened, struct unlocked *out) {
   enum nacre_err err = NACRE_ERR_CREDENTIAL;
   memset(out, 0, sizeof *out);
   if (!options->ask)
@@ -66,7 +68,10 @@ static enum nacre_err unlock_asking(const struct headers *h, const struct volume
       return err_set(NACRE_ERR_CREDENTIAL, "no credential was given");
     unlocked_free(out);
     err = unlock(h, cred, &options->unlock, out);
-    options->ask_free(cred);
+    if (err == NACRE_OK)
+      *opened = cred;
+    else
+      options->ask_free(cred);
   }
   return err;
 }
@@ -148,21 +153,73 @@ static enum nacre_err open_unlocked(struct volume *v, const struct volume_option
   return fs_recover(v->fs);
 }
 
+static void take_apart(struct volume *v) {
+  if (v->fs)
+    fs_free(v->fs);
+  if (v->engine)
+    engine_close(v->engine);
+  if (v->workers)
+    workers_free(v->workers);
+  free(v->header);
+  secmem_free(v->sealed);
+  secmem_free(v->master_key);
+  v->fs = NULL;
+  v->engine = NULL;
+  v->workers = NULL;
+  v->header = NULL;
+  v->sealed = NULL;
+  v->master_key = NULL;
+}
+
+static bool tells_of_header(enum nacre_err err) {
+  return err == NACRE_ERR_ROLLED_BACK || err == NACRE_ERR_DAMAGED;
+}
+
+/* Two copies can both be authentic and of one sequence, or one be another volume's that the credential opens as well:
+ * which one goes with the content shows only there. So where none of it has been taken yet, and nothing written, the
+ * other is tried as well. It opens nothing that it would not open if the first had been destroyed. */
+static bool other_may_open(const struct volume *v, const struct headers *h, const struct unlocked *u,
+                           enum nacre_err err) {
+  unsigned other = 1 - u->copy;
+  return tells_of_header(err) && !v->anchor.asked && h->state[other] == NACRE_OK && u->stale[other];
+}
+
+static enum nacre_err open_other(struct volume *v, const struct volume_options *options, const struct headers *h,
+                                 const struct nacre_credential *cred, struct unlocked *u, enum nacre_err first) {
+  char why[256];
+  (void)snprintf(why, sizeof why, "%s", err_message());
+  u->master_key = v->master_key;
+  v->master_key = NULL;
+  take_apart(v);
+  enum nacre_err err = unlock_other(h, cred, &options->unlock, u);
+  if (err == NACRE_OK)
+    err = open_unlocked(v, options, h, u);
+  /* What is wrong with the copy that has the last word says less, unless it got further. */
+  bool no_better = tells_of_header(err) || err == NACRE_ERR_CREDENTIAL || err == NACRE_ERR_LIMIT;
+  return no_better && !v->anchor.asked ? err_set(first, "%s", why) : err;
+}
+
 static enum nacre_err open_stored(struct volume *v, const struct volume_options *options,
                                   const struct nacre_credential *cred) {
   struct headers *h = malloc(sizeof *h);
   if (!h)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   struct unlocked u = {0};
+  struct nacre_credential *asked = NULL;
   enum nacre_err err = headers_read(&v->store, h);
   if (err == NACRE_OK)
     err = headers_usable(h);
   if (err == NACRE_OK)
     err = check_cipher(h);
   if (err == NACRE_OK)
-    err = cred ? unlock(h, cred, &options->unlock, &u) : unlock_asking(h, options, &u);
-  if (err == NACRE_OK)
+    err = cred ? unlock(h, cred, &options->unlock, &u) : unlock_asking(h, options, &asked, &u);
+  if (err == NACRE_OK) {
     err = open_unlocked(v, options, h, &u);
+    if (other_may_open(v, h, &u, err))
+      err = open_other(v, options, h, cred ? cred : asked, &u, err);
+  }
+  if (asked)
+    options->ask_free(asked);
   unlocked_free(&u);
   headers_free(h);
   free(h);
@@ -191,15 +248,7 @@ enum nacre_err volume_open(struct store *store, const struct volume_options *opt
 }
 
 void volume_free(struct volume *v) {
-  if (v->fs)
-    fs_free(v->fs);
-  if (v->engine)
-    engine_close(v->engine);
-  if (v->workers)
-    workers_free(v->workers);
-  free(v->header);
-  secmem_free(v->sealed);
-  secmem_free(v->master_key);
+  take_apart(v);
   store_close(&v->store);
   anchor_end(&v->anchor);
   pthread_mutex_destroy(&v->header_lock);

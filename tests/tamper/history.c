@@ -398,8 +398,11 @@ static void test_other_volume(struct history *h) {
         report_fail("another volume opens under this one's headers");
       if (others && (parts & BOTH_RINGS) == 0)
         report_fail("another volume opens with this one's superblocks");
-      if (parts == ALL_PARTS && !others)
-        report_fail("another volume as a whole does not open");
+      if ((parts | BOTH_HEADERS) == ALL_PARTS && (parts & BOTH_HEADERS) != 0 && !others)
+        report_fail("another volume with one of its headers does not open");
+      bool only_header = (parts & ~BOTH_HEADERS) == 0 && parts != BOTH_HEADERS;
+      if (only_header && (seen.verdict != VERDICT_RIGHT || seen.fell_back))
+        report_fail("one header of another volume, and this one does not open");
     }
   branch_end(h, &b);
   finish(h, "parts of another volume with the same credential");

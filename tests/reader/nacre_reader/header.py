@@ -167,7 +167,7 @@ def choose(copies, opened_in, index, master, public_key, report):
             report.note("header copy %d: wrong MAC" % number)
     if not good:
         raise Damaged("no header copy has the right MAC")
-    number, best = max(good, key=lambda copy: (copy[1].sequence, -copy[0]))
+    best = max((header for _, header in good), key=lambda header: (header.sequence, header is opened_in))
     if not best.same_slot(opened_in, index):
         raise Refused("the credential was removed")
     sealed = best.open_sealed(master)

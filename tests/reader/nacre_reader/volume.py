@@ -72,18 +72,35 @@ class Volume:
 
     def __init__(self, container, credential, only_slot=None):
         self.container, self.report = container, Report()
+        self.header = None
         copies = read_copies(container, self.report)
-        self.header, self.sealed, self.slot = unlock(copies, credential, only_slot, self.report)
-        container.set_keys(self.header.cipher,
-                           {epoch: self.sealed.keys(epoch, self.header.cipher) for epoch in self.sealed.volume_keys})
-        self.ring = read_ring(container, container.keys, self.report)
-        need(self.ring, self.report.problems[0] if self.report.problems else "no superblock opens")
-        self.newest = max(self.ring.values(), key=lambda superblock: superblock.generation)
-        self._check_header_is_current()
+        try:
+            self._find_newest(copies, credential, only_slot)
+        except (Damaged, Refused) as first:
+            others = [(number, header) for number, header in copies if self.header not in (None, header)]
+            if not others or others[0][1].data == self.header.data:
+                raise
+            try:
+                self._find_newest(others, credential, only_slot)
+            except (Damaged, Refused):
+                raise first
         need(self.newest.units_end * UNIT <= container.size, "the container is cut short")
         check_ring(self.ring, self.newest, self.report)
         self.commit = self.paths = None
         self.hashes = {}
+
+    def _find_newest(self, copies, credential, only_slot):
+        """9.2 to 9.6"""
+        report = Report()
+        self.header, self.sealed, self.slot = unlock(copies, credential, only_slot, report)
+        self.container.set_keys(self.header.cipher, {epoch: self.sealed.keys(epoch, self.header.cipher)
+                                                     for epoch in self.sealed.volume_keys})
+        self.ring = read_ring(self.container, self.container.keys, report)
+        need(self.ring, report.problems[0] if report.problems else "no superblock opens")
+        self.newest = max(self.ring.values(), key=lambda superblock: superblock.generation)
+        self._check_header_is_current()
+        self.report.problems += report.problems
+        self.report.notes += report.notes
 
     def _check_header_is_current(self):
         if self.header.sequence < self.newest.header_sequence:
