@@ -53,7 +53,7 @@ busy_and_terminated() {
   echo after >&7
   terminate TERM
   end_of "$daemon"
-  ! echo late 2>/dev/null >&7
+  not echo late 2>/dev/null >&7
   exec 7>&-
   again
   [ "$(cat "$dir/busy")" = "before
@@ -199,7 +199,9 @@ synchronous() {
   for sync_name in by-dsync moved linked; do
     [ "$(cat "$dir/$sync_name")" = durable ]
   done
-  [ -d "$dir/made" ] && [ ! -e "$dir/by-open" ] && [ ! -e "$dir/by-write" ]
+  [ -d "$dir/made" ]
+  [ ! -e "$dir/by-open" ]
+  [ ! -e "$dir/by-write" ]
   rm -r "$dir/made" "$dir/moved" "$dir/linked" "$dir/by-dsync"
   unmount "$dir"
 }
@@ -245,12 +247,14 @@ idle() {
 check "--idle waits for the last open file, then unmounts" idle
 
 no_traces() {
-  ! "$NACRE" status | grep -F "$dir"
+  "$NACRE" status >"$TEST_TMP/list"
+  not grep -F "$dir" "$TEST_TMP/list"
   again
   daemon=$(daemon_of "$dir")
   kill -9 "$daemon"
   wait_for gone "$daemon"
-  ! "$NACRE" status | grep -F "$dir"
+  "$NACRE" status >"$TEST_TMP/list"
+  not grep -F "$dir" "$TEST_TMP/list"
   fusermount3 -uz "$dir"
 }
 check "a killed mount is not in the status" no_traces

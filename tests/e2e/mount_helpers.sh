@@ -60,20 +60,28 @@ fails_with() {
 flags_of_mount() {
   for kind in nacre fuse.nacre; do
     by_mount
-    not has_flag nosuid && not has_flag nodev && not has_flag noexec
+    not has_flag nosuid
+    not has_flag nodev
+    not has_flag noexec
     umount "$dir"
   done
   by_mount nosuid,nodev
-  has_flag nosuid && has_flag nodev
+  has_flag nosuid
+  has_flag nodev
   umount "$dir"
   by_mount user
-  has_flag nosuid && has_flag nodev && has_flag noexec
+  has_flag nosuid
+  has_flag nodev
+  has_flag noexec
   umount "$dir"
   by_mount user,exec,suid
-  not has_flag nosuid && has_flag nodev && not has_flag noexec
+  not has_flag nosuid
+  has_flag nodev
+  not has_flag noexec
   umount "$dir"
   mount_at "$volume" "$dir"
-  has_flag nosuid && has_flag nodev
+  has_flag nosuid
+  has_flag nodev
   umount "$dir"
 }
 check "to mount(8) no nosuid is suid, to nacre mount it isn't" flags_of_mount
@@ -124,7 +132,8 @@ remounts() {
   stat -c %x "$dir/f" | grep -q ^2001
   "$NACRE" status --json "$dir" | grep -Eq '"read_only": *true'
   mount -o remount,rw,noexec "$dir"
-  has_flag rw && has_flag noexec
+  has_flag rw
+  has_flag noexec
   cat "$dir/f"
   stat -c %x "$dir/f" | grep -vq ^2001
   echo after >"$dir/f"
@@ -158,7 +167,8 @@ remounts_atime() {
   cat "$dir/f"
   stat -c %x "$dir/f" | grep -q ^2001
   mount -o remount,strictatime "$dir"
-  not has_flag noatime && not has_flag relatime
+  not has_flag noatime
+  not has_flag relatime
   same_table
   cat "$dir/f"
   first=$(stat -c %x "$dir/f")
