@@ -8,7 +8,8 @@
  * What it mirrors, named again where it does:
  *   lib/tree/commit.c: commit_run freeze_closed fill_superblock commit_write commit_publish
  *   lib/tree/ring.c: ring_read find_newest count_missing ring_write ring_invalidate_lost
- *   lib/tree/engine.c: create_in open_in load_newest load_commit check_fixed fill_ring prepare_writing engine_fail
+ *   lib/tree/engine.c: create_in open_in load_newest load_commit check_fixed fill_ring prepare_writing choose_generation
+ *     engine_fail
  *   lib/tree/alloc.c: alloc_take alloc_give
  *   lib/tree/alloc_log.c: alloc_freeze group_delta alloc_durable alloc_mark_pending
  *   lib/tree/spacelog.c: spacelog_plan plan_record plan_checkpoint pending_bits spacelog_write
@@ -71,6 +72,12 @@
 #ifndef ATTACKS
 #define ATTACKS 0 /* how often any set of slots is destroyed */
 #endif
+#ifndef BLINKS
+#define BLINKS 0 /* how often any set of slots does not open, and is there the next time */
+#endif
+#ifndef ACCEPTS
+#define ACCEPTS 0 /* how often a gap in the ring is accepted */
+#endif
 #ifndef TRIMS
 #define TRIMS 0
 #endif
@@ -80,6 +87,11 @@
 #define LOST RING
 #else
 #define LOST (RING - 1) /* LOST_GENERATIONS_MAX */
+#endif
+#ifdef BREAK_GONE
+#define GONE (RING - 1)
+#else
+#define GONE RING /* GONE_GENERATIONS_MAX */
 #endif
 #define CELLS (LOG_SETS * (1 + LOG_RECORDS))
 #define NU (COMMITS + 1) /* commits are 1 to COMMITS */
@@ -98,6 +110,7 @@
 /* ---- The storage: what the host would give now, and what is durable. `lost`: the host forgot to write it. ---- */
 
 byte s_cur[RING], s_dur[RING];
+byte blind; /* slots that this opening does not get to see */
 byte b_cur[BLOCKS], b_dur[BLOCKS];
 byte l_cur[CELLS], l_dur[CELLS];
 short s_lost, b_lost, l_lost;
@@ -125,13 +138,16 @@ byte u; /* the commit in flight */
 /* ---- Bounds, and what was promised ---- */
 
 byte next_u = 1, next_leaf = 0;
-byte crashes, kills, failures, lies, decays, flickers, attacks, trims;
+byte crashes, kills, failures, lies, decays, flickers, attacks, blinks, accepts, trims;
 bool live;         /* the container is made */
 bool handed_out;   /* and open */
 byte done_u, try_u; /* the last commit that was acknowledged, and one that may have become durable after it */
 byte ever;         /* the highest generation that was ever acknowledged or opened */
 bool hurt, hurt_both, flicker, lied, attacked, ever_attacked;
-byte newest_true;  /* before the attack */
+byte newest_true;  /* before the attack, or the blink */
+bool accepting;    /* this opening would take a gap */
+bool gap_left;     /* one was accepted, and no commit is durable since */
+bool blinked, beyond;
 
 hidden byte i, x, n;
 hidden short bits;
@@ -142,6 +158,7 @@ bool fell, ok;
 
 inline write_slot(at, what) {
   s_cur[at] = what;
+  blind = blind & ~BIT(at);
   s_lost = s_lost & ~BIT(at)
 }
 
@@ -543,6 +560,8 @@ inline publish() {
     hurt = false;
     hurt_both = false;
     attacked = false;
+    gap_left = false;
+    blinked = false;
 #ifdef BREAK_REUSE
     pending_old = pending_old | pending_new;
     pending_new = 0;
@@ -598,7 +617,7 @@ inline publish() {
 
 /* ---- Opening: open_in ---- */
 
-#define VALID(at) (s_cur[at] != 0 && s_cur[at] < NU && SLOT(s_cur[at]) == at)
+#define VALID(at) ((blind & BIT(at)) == 0 && s_cur[at] != 0 && s_cur[at] < NU && SLOT(s_cur[at]) == at)
 
 /* ring_read, find_newest, count_missing */
 inline read_ring() {
@@ -683,14 +702,16 @@ inline check_opened(c) {
   assert((used & ~pending_old) == REACH(c));
   assert((used & pending_old) == pending_old);
   if
-  :: attacked -> assert(c == newest_true || c == g_par[newest_true] || c == try_u)
-  :: !attacked && !lied && !hurt -> assert(c == done_u || c == try_u)
+  :: attacked && missing == 0 -> assert(c == newest_true || c == g_par[newest_true] || c == try_u)
+  :: gap_left && blinked -> /* what is not erased yet may be back */
+    assert(c == done_u || c == try_u || (g_gen[c] >= g_gen[done_u] && g_gen[c] <= g_gen[newest_true]))
+  :: !attacked && !lied && !hurt && !(gap_left && blinked) -> assert(c == done_u || c == try_u)
   :: !attacked && !lied && hurt -> assert(c == done_u || c == try_u || c == g_par[done_u] || c == g_par[try_u])
   :: else
   fi;
   /* The parent is whole too, if nothing but crashes happened. */
   if
-  :: !attacked && !lied && !hurt && g_par[c] != 0 -> assert(ROOT_THERE(g_par[c]))
+  :: !attacked && !lied && !hurt && !gap_left && g_par[c] != 0 -> assert(ROOT_THERE(g_par[c]))
   :: else
   fi
 }
@@ -738,7 +759,7 @@ inline open_ring() {
     fell = false;
     opened = 0;
     if
-    :: missing == 0 ->
+    :: missing == 0 || accepting ->
       load_commit(newest);
       ok = ok && !flicker;
       if
@@ -768,6 +789,15 @@ inline open_ring() {
       fi
     :: else
     fi;
+    /* What reaches further back than the newest commit's parent may have been used again, by one that was begun. */
+    beyond = opened != 0 && missing > 0 && b_cur[g_leaf[opened]] != g_leafid[opened];
+    assert(!beyond || !gap_left);
+    if
+    :: beyond ->
+      assert(opened != newest_true && opened != g_par[newest_true]);
+      opened = 0
+    :: else
+    fi;
     if
     :: opened != 0 ->
       /* A crash alone damages no commit. */
@@ -777,15 +807,20 @@ inline open_ring() {
 #ifdef BREAK_SKIP
       gen = g_gen[opened] + 1;
 #else
-      gen = highest + 1 + (fell -> LOST : 0);
+      gen = highest + 1 + (fell -> LOST : (missing > 0 -> GONE : 0)); /* choose_generation */
 #endif
-      ring_from = (fell -> gen : ring_from);
+      ring_from = (fell || missing > 0 -> gen : ring_from);
+      assert(missing == 0 || attacks + blinks > 1 || gen > ever);
       /* The generations of all that may have been written are left behind. */
       assert(!fell || ever_attacked || gen > ever);
       if
-      :: !fell -> note_durable(opened)
+      :: !fell || missing > 0 -> note_durable(opened)
       :: else
-      fi
+      fi;
+      /* Who accepts a gap gives up what was newer. From here on a crash must be as harmless as ever. */
+      accepts = accepts + (missing > 0 -> 1 : 0);
+      attacked = attacked && missing == 0;
+      gap_left = missing > 0
     :: else
     fi
   }
@@ -797,6 +832,9 @@ inline invalidate() {
     for (i : 0 .. RING - 1) {
       if
       :: VALID(i) && g_gen[s_cur[i]] > g_gen[opened] && g_gen[s_cur[i]] <= highest -> write_slot(i, JUNK)
+#ifndef BREAK_GONE_STAYS
+      :: missing > 0 && !VALID(i) -> write_slot(i, JUNK)
+#endif
       :: else
       fi
     }
@@ -858,6 +896,26 @@ inline attack() {
   }
 }
 
+/* They don't open this time. */
+inline blink() {
+  atomic {
+    d_step {
+      read_ring();
+      newest_true = newest
+    }
+    for (i : 0 .. RING - 1) {
+      if
+      :: blind = blind | BIT(i)
+      :: true
+      fi
+    }
+    i = 0;
+    attacked = true;
+    ever_attacked = true;
+    blinked = true
+  }
+}
+
 active proctype engine() {
   /* create_in, and the commit that makes the root folder: the ring is full. */
   d_step {
@@ -884,7 +942,7 @@ running:
   :: !root_dirty && next_u < NU -> change_root()
   :: next_u < NU && (root_dirty || (pending_old | freed) != 0) -> COMMIT
   :: crashes < CRASHES || kills < KILLS -> goto down
-  :: decays < DECAYS || flickers < FLICKERS || attacks < ATTACKS -> goto opening
+  :: decays < DECAYS || flickers < FLICKERS || attacks < ATTACKS || blinks < BLINKS -> goto opening
 #if TRIMS > 0
   :: !is_small && trims < TRIMS && !root_dirty && next_u + 4 <= NU -> goto trim
 #endif
@@ -934,6 +992,8 @@ down:
 
 opening:
   handed_out = false;
+  blind = 0;
+  accepting = false;
   drop_clean_pages();
 #ifndef BREAK_OPEN_SYNC
   SYNC;
@@ -942,23 +1002,32 @@ opening:
   :: decays < DECAYS -> decays++; decay()
   :: flickers < FLICKERS -> flickers++; flicker = true; hurt = true
   :: attacks < ATTACKS -> attacks++; attack()
+  :: blinks < BLINKS && !gap_left -> blinks++; blink()
+  :: true
+  fi;
+  if
+  :: accepts < ACCEPTS -> accepting = true
   :: true
   fi;
   open_ring();
   flicker = false;
   if
-  :: opened != 0 && attacked -> newest_true = opened
+  :: blind != 0 && missing == 0 -> goto end /* no gap: the newest one looks torn, and nothing is accepted */
+  :: else
+  fi;
+  if
+  :: opened != 0 && attacked && !blinked -> newest_true = opened
   :: else
   fi;
   if
   :: opened == 0 ->
     /* A crash is no reason to refuse, nor is what one decayed commit takes with it. */
-    assert(attacked || lied || hurt_both);
+    assert(attacked || lied || hurt_both || beyond || (gap_left && missing > 0 && !accepting));
     goto end
   :: else
   fi;
   if
-  :: fell ->
+  :: fell || missing > 0 ->
 #if !defined(BREAK_INVALIDATE) && !defined(BREAK_COMMIT_FIRST)
     INVALIDATE;
 #endif

@@ -20,6 +20,9 @@ holds "decay of the newest commit" commit.pml -DCRASHES=1 -DDECAYS=2 -DCOMMITS=9
 holds "decay that is none the next time" commit.pml -DCRASHES=1 -DFLICKERS=1 -DCOMMITS=8 -DLEAVES=2
 holds "destroyed superblocks" commit.pml -DCRASHES=1 -DATTACKS=1 -DCOMMITS=8 -DLEAVES=1
 holds "destroyed superblocks after a fallback" commit.pml -DCRASHES=0 -DDECAYS=1 -DATTACKS=1 -DCOMMITS=11 -DLEAVES=1
+holds "an accepted gap" commit.pml -DCRASHES=1 -DATTACKS=1 -DACCEPTS=2 -DCOMMITS=9 -DLEAVES=1
+holds "a gap after an accepted one" commit.pml -DCRASHES=0 -DATTACKS=2 -DACCEPTS=1 -DCOMMITS=11 -DLEAVES=1
+holds "an accepted gap that was none" commit.pml -DCRASHES=1 -DBLINKS=1 -DACCEPTS=2 -DCOMMITS=9 -DLEAVES=1
 holds "trim" commit.pml -DCRASHES=1 -DTRIMS=1 -DCOMMITS=10 -DLEAVES=2
 holds "trim and decay" commit.pml -DCRASHES=0 -DTRIMS=1 -DDECAYS=1 -DCOMMITS=11 -DLEAVES=1
 
@@ -49,6 +52,8 @@ caught "no generations are skipped" commit.pml -DBREAK_SKIP -DDECAYS=1 -DCRASHES
 caught "one generation too many is skipped" commit.pml -DBREAK_LOST -DDECAYS=1 -DCRASHES=1 -DCOMMITS=8
 caught "gaps in the ring are no matter" commit.pml -DBREAK_GAPS -DATTACKS=1 -DCRASHES=0 -DCOMMITS=8
 caught "a short ring after a fallback" commit.pml -DBREAK_FILL -DDECAYS=1 -DATTACKS=1 -DCRASHES=0 -DCOMMITS=9
+caught "the first commit takes the newest slot's place" commit.pml -DBREAK_GONE -DATTACKS=1 -DACCEPTS=2 -DCRASHES=1 -DCOMMITS=8
+caught "slots that did not open stay" commit.pml -DBREAK_GONE_STAYS -DBLINKS=1 -DACCEPTS=2 -DCRASHES=1 -DCOMMITS=8
 caught "the file is cut before the commits" commit.pml -DBREAK_TRIM_FIRST -DTRIMS=1 -DCRASHES=1 -DCOMMITS=10
 caught "the file is cut after one commit" commit.pml -DBREAK_TRIM_ONE -DTRIMS=1 -DDECAYS=1 -DCRASHES=0 -DCOMMITS=10
 caught "the new end without a checkpoint" commit.pml -DBREAK_TRIM_RECORD -DTRIMS=1 -DSMALL=3 -DLOG_RECORDS=11 \

@@ -34,6 +34,15 @@ static void count_tries(void *arg, const char *phase, uint64_t done, uint64_t to
   h->tried += strcmp(phase, "keyslots") == 0;
 }
 
+/* The volume's to free. */
+static bool give_key(void *arg, int attempt, nacre_credential **out) {
+  const unsigned *key = arg;
+  (void)attempt;
+  *out = vault_key((uint8_t)(*key + 1));
+  return true;
+}
+
+/* Who only reads is asked for the key, which is needed for both copies. */
 static enum nacre_err open_with(struct headers *h, struct disk *disk, unsigned key, bool read_only,
                                 nacre_volume **out) {
   const struct nacre_target target = {.struct_size = sizeof target, .ops = &disk_ops, .ctx = disk};
@@ -41,11 +50,14 @@ static enum nacre_err open_with(struct headers *h, struct disk *disk, unsigned k
                                              .read_only = read_only,
                                              .memory_bytes = 8u << 20,
                                              .commit_interval_ms = 3600000,
+                                             .ask = give_key,
+                                             .ask_arg = &key,
+                                             .ask_attempts = 1,
                                              .progress = count_tries,
                                              .progress_arg = h};
   h->tried = 0;
   *out = NULL;
-  return nacre_volume_open(&target, &options, h->keys[key], out);
+  return nacre_volume_open(&target, &options, read_only ? NULL : h->keys[key], out);
 }
 
 /* ---- Making ---- */
