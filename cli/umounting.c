@@ -164,7 +164,8 @@ static int wait_for_process(const struct mountpoint *at, const struct control_mo
   }
   if (err == NACRE_OK)
     return EXIT_DONE;
-  if (err == NACRE_ERR_NOT_FOUND)
+  /* It has ended, or was started by a version that doesn't know the request. */
+  if (err == NACRE_ERR_NOT_FOUND || err == NACRE_ERR_ARGUMENT)
     return mountpoint_is_elsewhere(at) ? EXIT_DONE : wait_free(at->dir, at->source);
   return report_error(report_exit_code(err), at->dir, "%s", message[0] != '\0' ? message : nacre_strerror(err));
 }
