@@ -111,18 +111,20 @@ int mounting_take_options(struct mounting *mounting, char *text, bool fstab) {
 
 /* ---- Before the volume is open --------------------------------------------------------------------- */
 
-/* A mount that has just been taken away, by whatever program, still writes its last commit. Wait for that, and not
- * for one that stays. */
+/* A mount that has just been taken away, by whatever program, still writes its last commit. Wait for that; for one
+ * that stays, or another program, no longer than a moment. Nor for another user's, who may have us wait for ever. */
 static void wait_for_former(const char *volume) {
-  enum { WAIT_S = 3 };
+  enum { WAIT_S = 2 };
   struct mounts mounts;
   char message[WHY_BYTES];
   enum nacre_err err = NACRE_ERR_NOT_FOUND;
   if (volume_is_free(volume) || mounts_load(&mounts) != EXIT_DONE)
     return;
   const struct control_mount *former = mounts_find(&mounts, volume);
-  if (former != NULL)
+  if (former != NULL && former->uid == geteuid())
     err = control_call(former, "gone", message, sizeof message);
+  else if (former != NULL)
+    err = NACRE_ERR_IN_USE;
   mounts_free(&mounts);
   /* Not found: it no longer listens, which is the moment before it lets go. */
   if (err == NACRE_ERR_NOT_FOUND)
@@ -178,6 +180,10 @@ static void detach(void) {
     (void)close(null);
 }
 
+static const char *shown_source(const struct mounting *mounting) {
+  return mounting->mount.fsname[0] != '\0' ? mounting->mount.fsname : mounting->volume;
+}
+
 static void on_ready(void *arg, enum nacre_err err, const char *message) {
   struct starting *starting = arg;
   starting->said = true;
@@ -189,7 +195,7 @@ static void on_ready(void *arg, enum nacre_err err, const char *message) {
   const struct mounting *mounting = starting->mounting;
   starting->listed = utab_is_of_use();
   if (starting->listed)
-    utab_add(mounting->mount.fsname[0] != '\0' ? mounting->mount.fsname : mounting->volume, mounting->dir);
+    utab_add(shown_source(mounting), mounting->dir);
   if (starting->pipe < 0)
     return;
   report_use_syslog();
@@ -220,7 +226,7 @@ static int serve(const struct mounting *mounting, int pipe) {
     if (err != NACRE_OK)
       code = starting.code != EXIT_DONE ? starting.code : report_library(mounting->volume, err);
     if (starting.listed) /* before the next mount of the volume can be */
-      utab_remove(mounting->dir);
+      utab_remove(shown_source(mounting), mounting->dir);
     code = volume_close(mounting->volume, vol, code);
   }
   tell(&starting, code);

@@ -77,7 +77,22 @@ static bool is_ours(const char *type) {
   return strcmp(type, "fuse.nacre") == 0 || strcmp(type, "nacre") == 0;
 }
 
-bool mountpoint_find(const char *path, struct mountpoint *found) {
+static unsigned owner_of(const struct fields *fields) {
+  const char *uid = strstr(fields->super, "user_id=");
+  return uid != NULL ? (unsigned)strtoul(uid + strlen("user_id="), NULL, 10) : 0;
+}
+
+static bool is_at(const struct fields *fields, const char *path) {
+  return strcmp(fields->dir, path) == 0;
+}
+
+static bool is_own_of(const struct fields *fields, const char *path) {
+  return is_ours(fields->type) && strcmp(fields->source, path) == 0 && owner_of(fields) == geteuid();
+}
+
+/* The last of the lines that `wanted` says yes to, which is the topmost mount, if it is one of ours. */
+static bool find_last(bool (*wanted)(const struct fields *fields, const char *path), const char *path,
+                      struct mountpoint *found) {
   *found = (struct mountpoint){0};
   FILE *file = fopen("/proc/self/mountinfo", "re");
   if (file == NULL)
@@ -86,18 +101,17 @@ bool mountpoint_find(const char *path, struct mountpoint *found) {
   size_t room = 0;
   while (getline(&line, &room, file) > 0) {
     struct fields fields;
-    if (!parse_line(line, &fields) || !is_ours(fields.type))
+    if (!parse_line(line, &fields) || !wanted(&fields, path))
       continue;
-    if (strcmp(fields.dir, path) != 0 && strcmp(fields.source, path) != 0)
+    mountpoint_free(found);
+    if (!is_ours(fields.type))
       continue;
-    mountpoint_free(found); /* the last line is the topmost mount */
     found->dir = strdup(fields.dir);
     found->source = strdup(fields.source);
     found->super = strdup(fields.super);
     found->flags = strdup(fields.flags);
     (void)snprintf(found->device, sizeof found->device, "%s", fields.device);
-    const char *uid = strstr(fields.super, "user_id=");
-    found->uid = uid != NULL ? (unsigned)strtoul(uid + strlen("user_id="), NULL, 10) : 0;
+    found->uid = owner_of(&fields);
   }
   free(line);
   (void)fclose(file);
@@ -105,6 +119,14 @@ bool mountpoint_find(const char *path, struct mountpoint *found) {
     return true;
   mountpoint_free(found);
   return false;
+}
+
+bool mountpoint_at(const char *dir, struct mountpoint *found) {
+  return find_last(is_at, dir, found);
+}
+
+bool mountpoint_find(const char *path, struct mountpoint *found) {
+  return mountpoint_at(path, found) || find_last(is_own_of, path, found);
 }
 
 void mountpoint_free(struct mountpoint *mountpoint) {

@@ -17,7 +17,10 @@ struct mountpoint {
   unsigned uid; /* who mounted it */
 };
 
-/* Find the Nacre mount that an absolute path names, by its folder or its container. False if there is none. */
+/* Find the Nacre mount that stands topmost on a folder, whose path is absolute. False if there is none. */
+bool mountpoint_at(const char *dir, struct mountpoint *found);
+/* The same, or else one of this user's own by the path of its container: what another's says of its container is that
+ * user's choice. */
 bool mountpoint_find(const char *path, struct mountpoint *found);
 void mountpoint_free(struct mountpoint *mountpoint);
 /* Whether its process has died: every access says ENOTCONN. */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "fuse/control.h"
+#include "mountpoints.h"
 
 struct mounts {
   struct control_mount *list;
@@ -15,6 +16,9 @@ struct mounts {
 /* Exit code, error said. Freed with mounts_free also when it fails. */
 int mounts_load(struct mounts *mounts);
 void mounts_free(struct mounts *mounts);
+/* The process of a mount that the kernel knows of: one of the user who mounted it, for that very filesystem. What a
+ * process says of its folder and container is its user's choice. NULL if none answers. */
+const struct control_mount *mounts_find_at(const struct mounts *mounts, const struct mountpoint *at);
 /* By its folder or its container. NULL if it is not mounted. */
 const struct control_mount *mounts_find(const struct mounts *mounts, const char *path);
 

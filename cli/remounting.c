@@ -1,9 +1,12 @@
 #include "remounting.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mounts.h"
@@ -115,6 +118,25 @@ static int commit(const struct mountpoint *at, const struct control_mount *mount
                       message[0] != '\0' ? message : "its process can't be asked");
 }
 
+/* 0 or an errno. The path may lead elsewhere by now, where another user owns a part of it. */
+static int remount(const struct mountpoint *at, unsigned long flags) {
+  const int fd = open(at->dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0)
+    return errno;
+  struct statx st;
+  char device[sizeof at->device], path[32];
+  int error = statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &st) == 0 ? 0 : errno;
+  if (error == 0) {
+    (void)snprintf(device, sizeof device, "%u:%u", st.stx_dev_major, st.stx_dev_minor);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    error = strcmp(device, at->device) == 0 ? 0 : ESTALE;
+  }
+  if (error == 0 && mount(at->source, path, NULL, flags | MS_REMOUNT, NULL) != 0)
+    error = errno;
+  (void)close(fd);
+  return error;
+}
+
 static int change(const struct mountpoint *at, const struct control_mount *process, unsigned long flags) {
   const bool read_only = (flags & MS_RDONLY) != 0;
   int code = read_only ? EXIT_DONE : refuse_writing(at, process);
@@ -122,9 +144,10 @@ static int change(const struct mountpoint *at, const struct control_mount *proce
     return code;
   if (at->uid != 0) /* what is in there is a user's choice */
     flags |= MS_NOSUID | MS_NODEV;
-  if (mount(at->source, at->dir, NULL, flags | MS_REMOUNT, NULL) != 0)
-    return errno == EBUSY ? report_error(EXIT_IN_USE, at->dir, "a file in it is open for writing")
-                          : report_errno(at->dir, "cannot remount", errno);
+  const int error = remount(at, flags);
+  if (error != 0)
+    return error == EBUSY ? report_error(EXIT_IN_USE, at->dir, "a file in it is open for writing")
+                          : report_errno(at->dir, "cannot remount", error);
   return read_only ? commit(at, process) : EXIT_DONE;
 }
 
@@ -134,8 +157,7 @@ static int run(const struct mountpoint *at, unsigned long flags) {
   struct mounts mounts;
   int code = mounts_load(&mounts);
   if (code == EXIT_DONE) {
-    const struct control_mount *mount = mounts_find(&mounts, at->dir);
-    code = change(at, mount != NULL ? mount : mounts_find(&mounts, at->source), flags);
+    code = change(at, mounts_find_at(&mounts, at), flags);
   }
   mounts_free(&mounts);
   return code;
@@ -144,7 +166,7 @@ static int run(const struct mountpoint *at, unsigned long flags) {
 int remounting_run(const struct mounting *mounting, const char *list) {
   char *dir = mountpoint_resolve(mounting->dir);
   struct mountpoint at;
-  if (dir == NULL || !mountpoint_find(dir, &at)) {
+  if (dir == NULL || !mountpoint_at(dir, &at)) {
     free(dir);
     return report_error(EXIT_OTHER, mounting->dir, "no volume is mounted there");
   }

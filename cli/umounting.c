@@ -66,11 +66,14 @@ static int umount_running(const char *name, const struct control_mount *mount, b
 }
 
 /* A process that doesn't answer commits after the kernel has taken the mount away: wait until it lets go. */
-static int wait_free(const char *name, const char *container) {
-  if (volume_wait_free(container, LAST_COMMIT_WAIT_S))
-    return EXIT_DONE;
-  return report_error(EXIT_IN_USE, name, "unmounted, but its process still holds %s; wait before you take it away",
-                      container);
+static int wait_free(const struct mountpoint *at, const char *container) {
+  /* Another user can name anything as the container: it is not opened. */
+  if (at->uid != geteuid())
+    report_note(at->dir, "its process can't be asked, and may still be writing what was not yet committed");
+  else if (!volume_wait_free(container, LAST_COMMIT_WAIT_S))
+    return report_error(EXIT_IN_USE, at->dir,
+                        "unmounted, but its process still holds %s; wait before you take it away", container);
+  return EXIT_DONE;
 }
 
 /* No process answers for it: another user's, one that hangs, or one that has died. */
@@ -88,27 +91,37 @@ static int umount_by_kernel(const char *name, const struct mountpoint *at, bool 
   if (error != 0)
     return report_errno(name, "cannot unmount", error);
   if (!dead)
-    return wait_free(name, at->source);
-  utab_remove(at->dir);
+    return wait_free(at, at->source);
+  utab_remove(at->source, at->dir);
   report_note(name, "took away a mount whose process had died; what was not yet committed is lost");
   return EXIT_DONE;
 }
 
-int umounting_end(const char *name, bool lazy) {
+/* Ask the process of what stands on the folder `path`, or else of the container that goes by this name. */
+static int ask_to_end(const char *name, const char *path, bool lazy) {
   struct mounts mounts;
+  struct mountpoint at;
   int code = mounts_load(&mounts);
   if (code == EXIT_DONE) {
-    const struct control_mount *mount = mounts_find(&mounts, name);
+    const bool is_folder = path != NULL && mountpoint_at(path, &at);
+    const struct control_mount *mount = is_folder ? mounts_find_at(&mounts, &at) : mounts_find(&mounts, name);
+    if (is_folder)
+      mountpoint_free(&at);
     if (mount != NULL)
       code = umount_running(name, mount, lazy);
   }
   mounts_free(&mounts);
-  if (code != EXIT_DONE)
-    return code;
+  return code;
+}
+
+int umounting_end(const char *name, bool lazy) {
   char *path = mountpoint_resolve(name);
   struct mountpoint at;
-  if (path == NULL)
-    return EXIT_DONE;
+  int code = ask_to_end(name, path, lazy);
+  if (code != EXIT_DONE || path == NULL) {
+    free(path);
+    return code;
+  }
   /* Also after the process has said it is done: it may have died on the way. */
   if (mountpoint_find(path, &at)) {
     code = umount_by_kernel(name, &at, lazy);
@@ -142,20 +155,12 @@ int umounting_end_all(bool lazy) {
 
 /* ---- As umount(8) ---- */
 
-/* The process behind a mount, as far as it can be asked. `certain`: not that of a mount of the same name in another
- * namespace. */
-static const struct control_mount *process_of(const struct mounts *mounts, const struct mountpoint *at,
-                                              bool certain) {
-  const struct control_mount *mount = mounts_find(mounts, at->dir);
-  if (certain)
-    return mount != NULL && strcmp(mount->dir, at->dir) == 0 && strcmp(mount->volume, at->source) == 0 ? mount : NULL;
-  return mount != NULL ? mount : mounts_find(mounts, at->source);
-}
-
 /* After the kernel has taken a mount away: if that was its last place, its process commits and ends. */
 static int wait_for_process(const struct mountpoint *at, const struct control_mount *mount) {
   char message[MESSAGE_BYTES] = "";
   enum nacre_err err = mount != NULL ? control_call(mount, "gone", message, sizeof message) : NACRE_ERR_NOT_FOUND;
+  if (err == NACRE_ERR_ARGUMENT) /* a process from before that request */
+    err = mountpoint_is_elsewhere(at) ? control_call(mount, "sync", message, sizeof message) : NACRE_ERR_NOT_FOUND;
   if (err == NACRE_ERR_IN_USE) { /* it is mounted somewhere else, too */
     if (!mountpoint_is_elsewhere(at))
       report_note(at->dir, "its process goes on: the mount lives on in another namespace; nacre umount %s ends it",
@@ -164,18 +169,30 @@ static int wait_for_process(const struct mountpoint *at, const struct control_mo
   }
   if (err == NACRE_OK)
     return EXIT_DONE;
-  /* It has ended, or was started by a version that doesn't know the request. */
-  if (err == NACRE_ERR_NOT_FOUND || err == NACRE_ERR_ARGUMENT)
-    return mountpoint_is_elsewhere(at) ? EXIT_DONE : wait_free(at->dir, at->source);
+  if (err == NACRE_ERR_NOT_FOUND || err == NACRE_ERR_LIMIT) /* it can't be asked, or not by so many at once */
+    return mountpoint_is_elsewhere(at) ? EXIT_DONE : wait_free(at, mount != NULL ? mount->volume : at->source);
   return report_error(report_exit_code(err), at->dir, "%s", message[0] != '\0' ? message : nacre_strerror(err));
 }
 
+static bool is_still_there(const struct mountpoint *at) {
+  struct mountpoint now;
+  if (!mountpoint_at(at->dir, &now))
+    return false;
+  const bool same = strcmp(now.device, at->device) == 0;
+  mountpoint_free(&now);
+  return same;
+}
+
 static int take_away(const struct mountpoint *at, const struct umounting_flags *flags, const struct mounts *mounts) {
-  const struct control_mount *mount = process_of(mounts, at, flags->force);
-  if (flags->force && mount != NULL)
-    return umount_running(at->dir, mount, true);
-  const bool dead = mountpoint_is_dead(at->dir);
-  const int how = (flags->force ? MNT_FORCE : 0) | (flags->lazy || dead ? MNT_DETACH : 0);
+  const struct control_mount *mount = mounts_find_at(mounts, at);
+  if (flags->force && mount != NULL) {
+    const int code = umount_running(at->dir, mount, true);
+    if (code != EXIT_DONE || !is_still_there(at))
+      return code;
+  }
+  /* Whether it is dead is asked of its process, which may hang. */
+  const bool dead = !flags->force && mountpoint_is_dead(at->dir);
+  const int how = (flags->force ? MNT_FORCE : 0) | (flags->force || flags->lazy || dead ? MNT_DETACH : 0);
   char *who = NULL;
   int tries = 0, error;
   do
@@ -191,13 +208,15 @@ static int take_away(const struct mountpoint *at, const struct umounting_flags *
     return report_errno(at->dir, "cannot unmount", error);
   if (dead)
     report_note(at->dir, "took away a mount whose process had died; what was not yet committed is lost");
-  return dead || flags->lazy ? EXIT_DONE : wait_for_process(at, mount);
+  if (flags->force)
+    report_note(at->dir, "taken away without its process; what was not yet committed may be lost");
+  return dead || flags->lazy || flags->force ? EXIT_DONE : wait_for_process(at, mount);
 }
 
 int umounting_take_away(const char *dir, const struct umounting_flags *flags) {
   char *path = mountpoint_resolve(dir);
   struct mountpoint at;
-  if (path == NULL || !mountpoint_find(path, &at)) {
+  if (path == NULL || !mountpoint_at(path, &at)) {
     free(path);
     return report_error(EXIT_OTHER, dir, "no volume is mounted there");
   }

@@ -10,7 +10,7 @@
 bool utab_is_of_use(void);
 /* In place of any other entry of that folder. */
 void utab_add(const char *source, const char *dir);
-/* Does nothing where there is none. */
-void utab_remove(const char *dir);
+/* Does nothing where there is none of that source, which may be NULL for any. */
+void utab_remove(const char *source, const char *dir);
 
 #endif

@@ -51,7 +51,7 @@ int volume_report_in_use(const char *path) {
   int code;
   if (dir == NULL)
     code = report_error(EXIT_IN_USE, path, "another process has it open; wait for it, or end it");
-  else if (mountpoint_find(dir, &at))
+  else if (mountpoint_at(dir, &at))
     code = report_error(EXIT_IN_USE, path, "it is mounted on %s; use the files there, or nacre umount it first", dir);
   else
     code = report_error(EXIT_IN_USE, path,

@@ -6,7 +6,7 @@
  * printable range, '%' and '=' as %XX, since paths are bytes.
  *
  *   status        ok volume=.. dir=.. pid=.. since=.. generation=.. dirty=.. used=.. free=.. read_only=0 failed=0
- *                 failure=.. volume_read_only=0
+ *                 failure=.. volume_read_only=0 device=MAJOR:MINOR
  *   sync          ok, once everything is durable
  *   umount        ok, once it is unmounted and committed; the connection then closes when the process has ended and
  *                 the container is free
@@ -16,7 +16,8 @@
  *   verify        before the reply any number of lines "progress done=.. total=.. what=.." (bytes) and
  *                 "problem text=.. path=..", the path only where it is known; then
  *                 ok nodes=.. chunks=.. inodes=.. directories=.. files=.. data=.. metadata=.. problems=..
- *   any           error CODE MESSAGE, CODE being a nacre_err
+ *   any           error CODE MESSAGE, CODE being a nacre_err; NACRE_ERR_ARGUMENT for a request that this process
+ *                 does not know, being of another version, so that it can't be asked
  *
  * A verify ends early when its connection is closed, when its peer doesn't read for some seconds, or by a umount. One
  * runs at a time; a second is NACRE_ERR_IN_USE. A sync waits for it.
@@ -35,6 +36,7 @@ struct control_mount {
   char *socket_path;
   char *volume; /* absolute path of the container */
   char *dir;    /* absolute path of the mount point */
+  char *device; /* its filesystem's, "MAJOR:MINOR"; "" where the process doesn't say */
   pid_t pid;
   uid_t uid;       /* whose process it is */
   int64_t since_s; /* seconds since 1970 */

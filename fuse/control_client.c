@@ -19,6 +19,8 @@
 /* How long a process may take to tell its status, one of ours or all of another user's: root asks everybody's, and
  * must not wait for what a user made to be waited for. */
 #define PATIENCE_MS 10000
+/* And how long to do what it is asked for, a last commit included. */
+#define OTHERS_WORK_MS 60000
 
 struct found {
   struct control_mount *list;
@@ -122,12 +124,11 @@ static const char *ask(struct replies *in, const char *request) {
   return send_request(in->fd, request) == 0 ? next_line(in) : NULL;
 }
 
-static void wait_for_end(int fd) {
+static void wait_for_end(const struct replies *in) {
   char rest[64];
-  ssize_t got = 0;
-  do {
-    got = recv(fd, rest, sizeof rest, 0);
-  } while (got > 0 || (got < 0 && errno == EINTR));
+  ssize_t got = 1;
+  while ((got > 0 || (got < 0 && errno == EINTR)) && wait_until(in->fd, in->deadline_ms))
+    got = recv(in->fd, rest, sizeof rest, 0);
 }
 
 static enum nacre_err judge_reply(const char *reply, char *message, size_t message_size) {
@@ -175,13 +176,15 @@ enum nacre_err control_call(const struct control_mount *mount, const char *reque
   struct replies *in = replies_from(mount, &err, message, message_size);
   if (in == NULL)
     return err;
+  if (mount->uid != geteuid())
+    in->deadline_ms = now_ms() + OTHERS_WORK_MS;
   const char *reply = ask(in, request);
   if (reply == NULL) {
-    snprintf(message, message_size, "the mount's process ended without an answer");
+    snprintf(message, message_size, "the mount's process gave no answer");
   } else {
     err = judge_reply(reply, message, message_size);
     if (err == NACRE_OK && strcmp(request, "sync") != 0)
-      wait_for_end(in->fd);
+      wait_for_end(in);
   }
   replies_free(in);
   return err;
@@ -255,6 +258,7 @@ static void mount_release(struct control_mount *mount) {
   free(mount->socket_path);
   free(mount->volume);
   free(mount->dir);
+  free(mount->device);
   free(mount->failure);
 }
 
@@ -268,6 +272,9 @@ static int parse_status(const char *line, struct control_mount *out) {
   out->volume = control_field(line, "volume");
   out->dir = control_field(line, "dir");
   out->failure = control_field(line, "failure");
+  out->device = control_field(line, "device");
+  if (out->device == NULL) /* an older process */
+    out->device = strdup("");
   out->pid = (pid_t)control_field_number(line, "pid");
   out->since_s = (int64_t)control_field_number(line, "since");
   out->generation = control_field_number(line, "generation");
@@ -277,7 +284,7 @@ static int parse_status(const char *line, struct control_mount *out) {
   out->read_only = control_field_number(line, "read_only") != 0;
   out->volume_read_only = control_field_number(line, "volume_read_only") != 0;
   out->failed = control_field_number(line, "failed") != 0;
-  return out->volume != NULL && out->dir != NULL && out->failure != NULL ? 0 : -1;
+  return out->volume != NULL && out->dir != NULL && out->failure != NULL && out->device != NULL ? 0 : -1;
 }
 
 /* A folder that is open and looked into. Its name may be another folder's by now: its owner can see to that. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -200,6 +201,11 @@ static void answer_status(const struct mount *m, int connection) {
   control_add_number(line, "volume_read_only", m->volume_read_only);
   control_add_number(line, "failed", info.failed);
   control_add_bytes(line, "failure", info.failure);
+  if (m->device != 0) {
+    char device[32];
+    snprintf(device, sizeof device, "%u:%u", major(m->device), minor(m->device));
+    control_add_bytes(line, "device", device);
+  }
   control_end_line(line);
   (void)control_server_send(connection, line); /* whoever asked may have gone */
   free(line);
@@ -208,7 +214,7 @@ static void answer_status(const struct mount *m, int connection) {
 static bool has_room(const struct supervisor *s, int connection) {
   if (s->waiting_count < WAITING_MAX)
     return true;
-  control_server_answer(connection, NACRE_ERR_IN_USE, "others are unmounting it");
+  control_server_answer(connection, NACRE_ERR_LIMIT, "too many are unmounting it");
   return false;
 }
 

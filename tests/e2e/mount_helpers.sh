@@ -23,12 +23,12 @@ leave_others() {
   done
 }
 sbin=$(cd /sbin && pwd -P)
-if [ -z "${HELPERS_APART-}" ]; then
-  exec env HELPERS_APART=yes unshare -m "$0"
+if [ "${HELPERS_APART-}" != $$ ]; then # which is not passed on by accident
+  exec env HELPERS_APART=$$ unshare -m "$0"
 fi
 leave_others
 mkdir -p "$TEST_TMP/sbin"
-if ! with_helpers 2>/dev/null; then
+if ! with_helpers; then
   skip "mount(8) and umount(8)" "no overlay can be put over /sbin here"
   exit 0
 fi
@@ -326,6 +326,66 @@ lives_on() {
   umount "$dir"
 }
 check "what another namespace keeps is said, and nacre umount ends it" lives_on
+
+# ---- Other users ----
+
+mount_theirs() {
+  [ -e "$TEST_TMP/theirs.nacre" ] || cp "$volume" "$TEST_TMP/theirs.nacre"
+  mkdir -p "$TEST_TMP/theirs"
+  chown 65534:65534 "$TEST_TMP/theirs" "$TEST_TMP/theirs.nacre" "$TEST_TMP/pass"
+  as_nobody "$NACRE" mount --passfile "$TEST_TMP/pass" "$@" "$TEST_TMP/theirs.nacre" "$TEST_TMP/theirs"
+  chown 0:0 "$TEST_TMP/pass"
+}
+others_names() {
+  by_mount
+  mount_theirs -o "owner=me,fsname=$dir"
+  "$sbin/mount.nacre" "$volume" "$dir" -o remount,ro
+  has_flag ro
+  as_nobody touch "$TEST_TMP/theirs/new"
+  "$sbin/umount.nacre" "$dir"
+  not mounted "$dir"
+  mounted "$TEST_TMP/theirs"
+  fails_with 32 "$sbin/umount.nacre" "$dir"
+  mounted "$TEST_TMP/theirs"
+  as_nobody "$NACRE" umount "$TEST_TMP/theirs"
+}
+check "what another user calls a mount takes nothing else's place" others_names
+
+# In /run/user, where root looks for users' processes.
+pretend() {
+  as_nobody python3 -B "$here/mount_pretender.py" /run/user/65534/nacre "$@" &
+  wait_for test -S /run/user/65534/nacre/1.sock
+}
+end_pretender() {
+  kill "$(cat /run/user/65534/nacre/pid)"
+  wait $! || :
+  rm /run/user/65534/nacre/1.sock
+}
+pretenders() {
+  mkdir -p /run/user && mount -t tmpfs none /run/user
+  install -d -o 65534 -g 65534 -m 700 /run/user/65534 /run/user/65534/nacre
+  by_mount
+  pretend "$volume" "$dir"
+  daemon=$(daemon_of "$dir")
+  kill -9 "$daemon"
+  wait_for gone "$daemon"
+  umount -f "$dir"
+  not mounted "$dir"
+  by_mount
+  "$NACRE" umount "$dir"
+  not mounted "$dir"
+  end_pretender
+  mount_theirs -o owner=me
+  pretend "$TEST_TMP/theirs.nacre" "$TEST_TMP/theirs"
+  fails_with 32 timeout 30 "$sbin/mount.nacre" "$TEST_TMP/theirs.nacre" "$dir" -o "passfile=$TEST_TMP/pass"
+  timeout 30 "$sbin/umount.nacre" "$TEST_TMP/theirs"
+  not mounted "$TEST_TMP/theirs"
+  end_pretender
+  umount /run/user
+}
+check "who only says that a mount is theirs is not asked" pretenders
+
+# ---- Processes that died ----
 
 died() {
   by_mount
