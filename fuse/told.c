@@ -6,12 +6,13 @@
 #include <time.h>
 
 #define SLOTS 4096u
+#define MANY UINT64_MAX
 /* Long after its answer was written a thread has taken it. A folder that is one thread's again is so after that. */
 #define REMEMBERED_S 10u
 
 /* What a slot says holds for every folder whose number falls on it. All zero: nobody was about. */
 struct slot {
-  uint64_t changed_ino; /* changed last, and nobody was told of it since; 0: none */
+  uint64_t changed_ino; /* changed, and nobody was told of it since; 0: none; MANY: not one alone */
   pid_t thread;         /* that was told or changed something last */
   uint32_t shared_s;    /* when that was last another one than before; monotonic */
 };
@@ -61,8 +62,8 @@ bool told_folder(struct told *told, uint64_t ino, pid_t thread, unsigned long lo
   pthread_mutex_lock(&told->lock);
   bool shared = slot_enter(slot, thread);
   bool current = told_begin(told) == begun;
-  bool first = slot->changed_ino == ino;
-  if (first && current)
+  bool first = slot->changed_ino == ino || slot->changed_ino == MANY;
+  if ((slot->changed_ino == ino && current) || !shared)
     slot->changed_ino = 0;
   pthread_mutex_unlock(&told->lock);
   return current && !(first && shared);
@@ -73,7 +74,7 @@ bool told_changed(struct told *told, uint64_t ino, pid_t thread) {
   atomic_fetch_add(&told->changes, 1);
   pthread_mutex_lock(&told->lock);
   bool shared = slot_enter(slot, thread);
-  slot->changed_ino = ino;
+  slot->changed_ino = slot->changed_ino == 0 || slot->changed_ino == ino ? ino : MANY;
   pthread_mutex_unlock(&told->lock);
   return shared;
 }

@@ -6,9 +6,9 @@
  * time that it gave it, then leaves a wrong one:
  *   - An answer from before the change arrives after it, and is believed. An invalidation sent after the change, and
  *     before its answer, gives the folder a new version by which the kernel knows older answers.
- *   - While the kernel puts a new answer in the place of what it remembered, who looks without its lock sees that
- * there is something to remember before he sees what. So the first answer after a change is not to be remembered, and
- *     the second, which puts nothing new in its place, is.
+ *   - While the kernel puts a new answer in the place of what it remembered, who looks without its lock sees
+ *     that there is something to remember before he sees what. So the first answer after a change is not to be
+ *     remembered, and the second, which puts nothing new in its place, is.
  * Both cost a request, or half of one, for each change. A thread waits for its answers: where only one is about, as
  * in most folders, neither can happen, and neither is done.
  *

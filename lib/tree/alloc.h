@@ -8,10 +8,13 @@
  *   - A unit in `pending` or `freed` is set in bits: it is not handed out before alloc_durable releases it.
  *   - before[g] is NULL, or group g's bits as the last sealed log record left them (releases included); the groups
  *     that have one are the only ones in which bits differ from what the log says.
- *   - What alloc_give takes was allocated before the current generation or in it, as the caller says, and is not
- * held: the records of a hostile container may name any unit, but none goes twice, and no fixed place goes at all.
- *   - A unit in `pending` or `freed`, or that was given to alloc_hold, is held; held[g].count says how many of group
- * g are. One mutex; every call takes it but those that say otherwise. */
+ *   - What alloc_give takes was allocated before the current generation or in it, as the caller says, and is
+ *     not held: the records of a hostile container may name any unit, but none goes twice, and no fixed place
+ *     goes at all.
+ *   - A unit in `pending` or `freed`, or that was given to alloc_hold, is held; held[g].count says how many of
+ *     group g are.
+ *
+ * One mutex; every call takes it but those that say otherwise. */
 #ifndef NACRE_TREE_ALLOC_H
 #define NACRE_TREE_ALLOC_H
 

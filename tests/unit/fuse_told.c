@@ -86,6 +86,19 @@ static void test_shared_slot_errs_on_the_safe_side(void **state) {
   assert_true(told_changed(told, NEXT_ON_SLOT, B));
 }
 
+/* Nor is the first answer on one of two folders taken for that on the other. */
+static void test_shared_slot_keeps_both_changes(void **state) {
+  struct told *told = *state;
+  assert_true(tell(told, FOLDER, A));
+  assert_true(told_changed(told, FOLDER, B));
+  assert_true(told_changed(told, NEXT_ON_SLOT, B));
+  assert_false(tell(told, NEXT_ON_SLOT, A));
+  assert_false(tell(told, FOLDER, A));
+  fake_s += 11;
+  assert_true(tell(told, FOLDER, A));
+  assert_true(tell(told, NEXT_ON_SLOT, A));
+}
+
 static void test_thread_from_outside_may_be_any(void **state) {
   struct told *told = *state;
   assert_true(tell(told, FOLDER, OUTSIDE));
@@ -111,6 +124,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_first_answer_of_several_is_not_remembered, setup, teardown),
       cmocka_unit_test_setup_teardown(test_old_answer_is_not_the_first, setup, teardown),
       cmocka_unit_test_setup_teardown(test_shared_slot_errs_on_the_safe_side, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_shared_slot_keeps_both_changes, setup, teardown),
       cmocka_unit_test_setup_teardown(test_thread_from_outside_may_be_any, setup, teardown),
       cmocka_unit_test_setup_teardown(test_others_are_forgotten_in_time, setup, teardown),
   };
