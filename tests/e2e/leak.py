@@ -136,12 +136,14 @@ def read_proc(pid, name):
 
 
 def look_at_descriptors(pid, container):
-    """Beside these the folder of anchors, whose files are sealed and looked into as all others outside."""
+    """Beside these the folder of anchors, whose files are sealed and looked into as all others outside, and the table
+    of mounts."""
     state = os.path.join(os.environ.get("XDG_STATE_HOME") or os.environ["HOME"] + "/.local/state", "nacre", "anchors")
+    known = (container, state, "/dev/fuse", "/dev/null", "/proc/%d/mountinfo" % pid)
     wrong = []
     for fd in os.listdir("/proc/%d/fd" % pid):
         target = os.readlink("/proc/%d/fd/%s" % (pid, fd))
-        if target not in (container, state, "/dev/fuse", "/dev/null") and not target.startswith(("socket:", "pipe:", "anon_")):
+        if target not in known and not target.startswith(("socket:", "pipe:", "anon_")):
             wrong.append("descriptor %s is %s" % (fd, target))
     return wrong
 
