@@ -4,6 +4,11 @@
 cd "$TEST_TMP" || exit 1
 echo one >one
 echo two >two
+# Whoever runs this alone keeps his own anchors.
+HOME=$TEST_TMP/home
+export HOME
+unset XDG_STATE_HOME
+mkdir "$HOME"
 state=$HOME/.local/state/nacre/anchors
 anchors() { find "$1" -type f | wc -l; }
 # shellcheck disable=SC2086
