@@ -251,6 +251,11 @@ static enum nacre_err fallocate_locked(struct fs *fs, struct inode *inode, unsig
       ERR_TRY(punch(fs, inode, offset, u64_min(end, size), size));
   } else {
     uint64_t units = u64_ceil_div(end - offset, FORMAT_UNIT_BYTES);
+    struct engine_info info;
+    engine_get_info(fs->engine, &info);
+    /* Or else the container would first grow to all that the host has. */
+    if (units > info.free_units)
+      return err_set(NACRE_ERR_NO_SPACE, "the volume has less space left than that");
     ERR_TRY(space_reserve(fs->engine, units));
     space_release(fs->engine, units);
   }

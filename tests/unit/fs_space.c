@@ -79,6 +79,23 @@ static void test_full_of_small(void **state) {
   fill_and_empty(1, 9000);
 }
 
+/* What can't be had is refused before the container grows for it. */
+static void test_more_than_there_is(void **state) {
+  (void)state;
+  struct engine_info before, after;
+  struct fs_file *file;
+  volume_make(&v, 256 * MIB, 0, 8 * MIB, 16384);
+  ok(fs_create(v.fs, 1, "f", 1, 0644, NACRE_O_WRITE, &root_caller, NULL, &file));
+  engine_get_info(v.e, &before);
+  assert_int_equal(fs_fallocate(file, 0, 0, (before.free_units + 1) * FORMAT_UNIT_BYTES), NACRE_ERR_NO_SPACE);
+  assert_int_equal(fs_fallocate(file, NACRE_FALLOCATE_KEEP_SIZE, 0, 1ull << 50), NACRE_ERR_NO_SPACE);
+  engine_get_info(v.e, &after);
+  assert_int_equal(after.units_end, before.units_end);
+  ok(fs_fallocate(file, 0, 0, 8 * MIB));
+  fs_close(file);
+  volume_end(&v);
+}
+
 static void test_truncate_full(void **state) {
   (void)state;
   volume_make(&v, 64 * MIB, 1, 8 * MIB, 16384);
@@ -263,9 +280,13 @@ static void test_threads_tight(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_full_of_large),        cmocka_unit_test(test_full_of_small),
-      cmocka_unit_test(test_truncate_full),        cmocka_unit_test(test_threads),
-      cmocka_unit_test(test_threads_without_pool), cmocka_unit_test(test_threads_tight),
+      cmocka_unit_test(test_full_of_large),
+      cmocka_unit_test(test_full_of_small),
+      cmocka_unit_test(test_more_than_there_is),
+      cmocka_unit_test(test_truncate_full),
+      cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_threads_without_pool),
+      cmocka_unit_test(test_threads_tight),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
