@@ -90,35 +90,40 @@ static bool is_own_of(const struct fields *fields, const char *path) {
   return is_ours(fields->type) && strcmp(fields->source, path) == 0 && owner_of(fields) == geteuid();
 }
 
+/* False without memory. */
+static bool take(const struct fields *fields, struct mountpoint *found) {
+  *found = (struct mountpoint){.dir = strdup(fields->dir),
+                               .source = strdup(fields->source),
+                               .super = strdup(fields->super),
+                               .flags = strdup(fields->flags),
+                               .uid = owner_of(fields)};
+  (void)snprintf(found->device, sizeof found->device, "%s", fields->device);
+  if (found->dir != NULL && found->source != NULL && found->super != NULL && found->flags != NULL)
+    return true;
+  mountpoint_free(found);
+  return false;
+}
+
 /* The last of the lines that `wanted` says yes to, which is the topmost mount, if it is one of ours. */
 static bool find_last(bool (*wanted)(const struct fields *fields, const char *path), const char *path,
                       struct mountpoint *found) {
-  *found = (struct mountpoint){0};
   FILE *file = fopen("/proc/self/mountinfo", "re");
   if (file == NULL)
     return false;
   char *line = NULL;
   size_t room = 0;
+  bool any = false;
   while (getline(&line, &room, file) > 0) {
     struct fields fields;
     if (!parse_line(line, &fields) || !wanted(&fields, path))
       continue;
-    mountpoint_free(found);
-    if (!is_ours(fields.type))
-      continue;
-    found->dir = strdup(fields.dir);
-    found->source = strdup(fields.source);
-    found->super = strdup(fields.super);
-    found->flags = strdup(fields.flags);
-    (void)snprintf(found->device, sizeof found->device, "%s", fields.device);
-    found->uid = owner_of(&fields);
+    if (any)
+      mountpoint_free(found);
+    any = is_ours(fields.type) && take(&fields, found);
   }
   free(line);
   (void)fclose(file);
-  if (found->dir != NULL && found->source != NULL && found->super != NULL && found->flags != NULL)
-    return true;
-  mountpoint_free(found);
-  return false;
+  return any;
 }
 
 bool mountpoint_at(const char *dir, struct mountpoint *found) {
