@@ -76,16 +76,22 @@ static int wait_free(const struct mountpoint *at, const char *container) {
   return EXIT_DONE;
 }
 
+/* 0 or an errno; with EBUSY *who has the users' names, or is NULL. */
+static int detach(const struct mountpoint *at, int how, char **who) {
+  int tries = 0, error;
+  do
+    error = mountpoint_detach(at->dir, how);
+  while (error == EBUSY && may_pass(at->dir, &tries, who));
+  return error;
+}
+
 /* No process answers for it: another user's, one that hangs, or one that has died. */
 static int umount_by_kernel(const char *name, const struct mountpoint *at, bool lazy) {
   if (geteuid() != 0 && geteuid() != at->uid)
     return report_error(EXIT_NOT_PERMITTED, name, "another user mounted it; ask them, or root");
   const bool dead = mountpoint_is_dead(at->dir);
   char *who = NULL;
-  int tries = 0, error;
-  do
-    error = mountpoint_detach(at->dir, lazy || dead ? MNT_DETACH : 0);
-  while (error == EBUSY && may_pass(at->dir, &tries, &who));
+  const int error = detach(at, lazy || dead ? MNT_DETACH : 0, &who);
   if (error == EBUSY)
     return report_busy(name, who);
   if (error != 0)
@@ -194,10 +200,7 @@ static int take_away(const struct mountpoint *at, const struct umounting_flags *
   const bool dead = !flags->force && mountpoint_is_dead(at->dir);
   const int how = (flags->force ? MNT_FORCE : 0) | (flags->force || flags->lazy || dead ? MNT_DETACH : 0);
   char *who = NULL;
-  int tries = 0, error;
-  do
-    error = mountpoint_detach(at->dir, how);
-  while (error == EBUSY && may_pass(at->dir, &tries, &who));
+  const int error = detach(at, how, &who);
   if (error == EBUSY && flags->read_only) {
     free(who);
     return remounting_read_only(at);
