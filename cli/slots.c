@@ -18,6 +18,14 @@ const char *slot_kind_name(enum nacre_slot_kind kind) {
     return "recovery-key";
   case NACRE_SLOT_RAW_KEY:
     return "raw-key";
+  case NACRE_SLOT_PASSPHRASE_AND_KEY_FILE:
+    return "passphrase+key-file";
+  case NACRE_SLOT_ESCROW:
+    return "escrow";
+  case NACRE_SLOT_UNATTENDED:
+    return "unattended";
+  case NACRE_SLOT_FIDO2:
+    return "fido2";
   case NACRE_SLOT_EMPTY:
     return "empty";
   }

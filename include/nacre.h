@@ -92,10 +92,15 @@ typedef void (*nacre_progress_fn)(void *arg, const char *what, uint64_t done, ui
 
 enum nacre_slot_kind {
   NACRE_SLOT_EMPTY = 0,
-  NACRE_SLOT_PASSPHRASE = 1, /* Argon2id over bytes that a person knows */
-  NACRE_SLOT_KEY_FILE = 2,   /* Argon2id over the hash of a file's bytes */
-  NACRE_SLOT_RECOVERY = 3,   /* 160 random bits made by Nacre; no Argon2 */
-  NACRE_SLOT_RAW_KEY = 4     /* 32 random bytes from a platform's key store; no Argon2 */
+  NACRE_SLOT_PASSPHRASE = 1,              /* Argon2id over bytes that a person knows */
+  NACRE_SLOT_KEY_FILE = 2,                /* Argon2id over the hash of a file's bytes */
+  NACRE_SLOT_RECOVERY = 3,                /* 160 random bits made by Nacre; no Argon2 */
+  NACRE_SLOT_RAW_KEY = 4,                 /* 32 random bytes from a platform's key store; no Argon2 */
+  NACRE_SLOT_PASSPHRASE_AND_KEY_FILE = 5, /* Argon2id over both: neither opens it alone */
+  /* The slot's key is 32 random bytes that nobody keeps. The slot's public body is what gives them back: */
+  NACRE_SLOT_ESCROW = 6,     /* an age file, to whoever holds the identity */
+  NACRE_SLOT_UNATTENDED = 7, /* a JWE, to clevis, where the pin's server or TPM is as it was */
+  NACRE_SLOT_FIDO2 = 8       /* a FIDO2 credential's name, to the token that made it (hmac-secret) */
 };
 
 /* One opaque type for every kind of key. Contents are copied into locked memory and wiped on free. */
@@ -109,6 +114,21 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_key_file(const void *by
  * with the number of the mistyped group in the message where a group's check character is wrong. */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_recovery(const char *text, nacre_credential **out);
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_raw_key(const uint8_t key[32], nacre_credential **out);
+/* Both of the above, within their limits: whoever has one of them has nothing. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_passphrase_and_key_file(const void *passphrase,
+                                                                                 size_t passphrase_bytes,
+                                                                                 const void *file, size_t file_bytes,
+                                                                                 nacre_credential **out);
+/* The key of a slot of kind ESCROW, UNATTENDED or FIDO2, as what is outside gave it back from the slot's body: opens
+ * that slot. It makes none. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_slot_key(enum nacre_slot_kind kind, const uint8_t key[32],
+                                                                  nacre_credential **out);
+/* The same with the body that was made for that key, 1 to NACRE_SLOT_BODY_MAX_BYTES: what a slot is added with. The
+ * key is 32 random bytes, drawn for this slot alone. */
+#define NACRE_SLOT_BODY_MAX_BYTES 6948
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_sealed_outside(enum nacre_slot_kind kind,
+                                                                        const uint8_t key[32], const void *body,
+                                                                        size_t body_bytes, nacre_credential **out);
 NACRE_API enum nacre_slot_kind nacre_credential_kind(const nacre_credential *cred);
 NACRE_API void nacre_credential_free(nacre_credential *cred);
 
@@ -219,6 +239,11 @@ struct nacre_public_info {
 };
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_probe(const struct nacre_target *target,
                                                     struct nacre_public_info *info);
+/* The public body of a slot that has one, from the header copy that nacre_probe reports: as it stands there, which
+ * somebody else may have written. NACRE_ERR_NOT_FOUND for an empty slot or a kind without one; NACRE_ERR_RANGE, with
+ * *len_bytes set, where it is longer than the room. Works while the volume is in use. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_body(const struct nacre_target *target, uint32_t slot, void *buf,
+                                                        size_t cap_bytes, size_t *len_bytes);
 
 /* ---- Volumes ------------------------------------------------------------------------------------------ */
 

@@ -25,6 +25,32 @@ enum nacre_err nacre_credential_raw_key(const uint8_t key[32], nacre_credential 
   return new_credential(NACRE_SLOT_RAW_KEY, key, CREDENTIAL_RAW_KEY_BYTES, out);
 }
 
+enum nacre_err nacre_credential_passphrase_and_key_file(const void *passphrase, size_t passphrase_bytes,
+                                                        const void *file, size_t file_bytes, nacre_credential **out) {
+  err_clear();
+  if (!passphrase || !file || !out)
+    return err_set(NACRE_ERR_ARGUMENT, "a passphrase, a key file, or room for the credential is missing");
+  ERR_TRY(env_start());
+  return credential_new_joined(passphrase, passphrase_bytes, file, file_bytes, out);
+}
+
+enum nacre_err nacre_credential_slot_key(enum nacre_slot_kind kind, const uint8_t key[32], nacre_credential **out) {
+  err_clear();
+  if (!key || !out)
+    return err_set(NACRE_ERR_ARGUMENT, "a slot's key, or room for the credential, is missing");
+  ERR_TRY(env_start());
+  return credential_new_sealed(kind, key, NULL, 0, out);
+}
+
+enum nacre_err nacre_credential_sealed_outside(enum nacre_slot_kind kind, const uint8_t key[32], const void *body,
+                                               size_t body_bytes, nacre_credential **out) {
+  err_clear();
+  if (!key || !body || body_bytes == 0 || !out)
+    return err_set(NACRE_ERR_ARGUMENT, "a slot's key, its body, or room for the credential is missing");
+  ERR_TRY(env_start());
+  return credential_new_sealed(kind, key, body, body_bytes, out);
+}
+
 /* The 20 bytes of a recovery key, while its text is made or read. */
 static enum nacre_err recovery_room(uint8_t **secret) {
   ERR_TRY(env_start());

@@ -13,6 +13,12 @@
  * NACRE_ERR_ARGUMENT for a length that the kind can't have. */
 NACRE_MUST_USE enum nacre_err credential_new(enum nacre_slot_kind kind, const void *bytes, size_t len,
                                              struct nacre_credential **out);
+/* A passphrase and a key file of which neither opens anything alone. */
+NACRE_MUST_USE enum nacre_err credential_new_joined(const void *passphrase, size_t passphrase_len, const void *file,
+                                                    size_t file_len, struct nacre_credential **out);
+/* The key of a slot that has a body. body_len 0: opens such a slot, makes none. */
+NACRE_MUST_USE enum nacre_err credential_new_sealed(enum nacre_slot_kind kind, const uint8_t key[32],
+                                                    const void *body, size_t body_len, struct nacre_credential **out);
 void credential_free(struct nacre_credential *cred);
 
 #endif

@@ -28,7 +28,8 @@ static inline bool format_meets_group(uint64_t unit, uint64_t end) {
 /* ---- Header ---- */
 #define FORMAT_MAGIC "nacre\r\n\x1a" /* 8 bytes; a text-mode copy breaks it */
 #define FORMAT_SLOTS 32u
-#define FORMAT_SLOT_BYTES 4096u
+#define FORMAT_SLOT_BYTES 7168u
+#define FORMAT_SLOT_BODY_MAX_BYTES 6948u /* what the outside world needs to give a slot's key back */
 #define FORMAT_EPOCHS 8u
 #define FORMAT_LABEL_BYTES 64u
 #define FORMAT_SLOT_NAME_BYTES 64u

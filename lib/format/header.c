@@ -6,11 +6,11 @@
  *   112  slot table: 32 entries of 24: kind (4), lanes (4), passes (4), zero (4), memory in bytes (8)
  *   880  zero to the end
  *
- * Keyslot i (4096 bytes at 4096 + 4096 i); an unused one is random bytes:
+ * Keyslot i (7168 bytes at 4096 + 7168 i); an unused one is random bytes:
  *     0  salt (32)    32  commitment (32)    64  wrap nonce (24)    88  wrapped secret (48)
- *   136  sealed master key (80)             216  random to the end
+ *   136  sealed master key (80)             216  body length (4)   220  body, then random to the end
  *
- * Sealed part (4096 bytes at 135168), XChaCha20-Poly1305 whatever the volume's cipher, under the master key's
+ * Sealed part (4096 bytes at 233472), XChaCha20-Poly1305 whatever the volume's cipher, under the master key's
  * "header seal" subkey; associated data: volume id (16), format version (4), sequence (8):
  *     0  nonce (24)   24  tag (32)           56  ciphertext (4040), of which the plaintext is
  *          0  identity secret (32)   32  current epoch (4)   36  zero (4)
@@ -32,6 +32,7 @@
 #define HEADER_SLOTS_OFFSET HEADER_PUBLIC_BYTES
 #define HEADER_SEALED_OFFSET (HEADER_SLOTS_OFFSET + FORMAT_SLOTS * FORMAT_SLOT_BYTES)
 #define HEADER_SEALED_BYTES 4096u
+#define HEADER_SLOT_FIXED_BYTES 220u
 #define HEADER_PLAIN_BYTES (HEADER_SEALED_BYTES - AEAD_NONCE_BYTES - AEAD_TAG_BYTES)
 #define HEADER_MAC_BYTES 32u
 #define HEADER_MAC_OFFSET (FORMAT_HEADER_BYTES - HEADER_MAC_BYTES)
@@ -41,8 +42,9 @@
 #define HEADER_AAD_BYTES 28u
 
 static_assert(sizeof FORMAT_MAGIC - 1 == HEADER_MAGIC_BYTES, "the magic has 8 bytes");
-static_assert(HEADER_SEALED_OFFSET == 135168, "the layout that is documented");
+static_assert(HEADER_SEALED_OFFSET == 233472, "the layout that is documented");
 static_assert(HEADER_SEALED_OFFSET + HEADER_SEALED_BYTES <= HEADER_MAC_OFFSET, "all fits");
+static_assert(HEADER_SLOT_FIXED_BYTES + FORMAT_SLOT_BODY_MAX_BYTES == FORMAT_SLOT_BYTES, "a body has all the rest");
 
 static enum nacre_err header_damaged(const char *what) {
   return err_set(NACRE_ERR_DAMAGED, "the header is damaged: %s", what);
@@ -70,11 +72,11 @@ static enum nacre_err header_read_slot_entry(struct reader *r, struct keyslot *s
   slot->cost.passes = reader_u32(r);
   reader_zeroes(r, 4);
   slot->cost.memory_bytes = reader_u64(r);
-  if (kind > NACRE_SLOT_RAW_KEY)
+  if (kind > NACRE_SLOT_FIDO2)
     return header_damaged("a keyslot of unknown kind");
   slot->kind = (enum nacre_slot_kind)kind;
-  bool costs = slot->kind == NACRE_SLOT_PASSPHRASE || slot->kind == NACRE_SLOT_KEY_FILE;
-  if (!costs && (slot->cost.lanes != 0 || slot->cost.passes != 0 || slot->cost.memory_bytes != 0))
+  if (!slot_kind_has_kdf(slot->kind) &&
+      (slot->cost.lanes != 0 || slot->cost.passes != 0 || slot->cost.memory_bytes != 0))
     return header_damaged("a keyslot has costs that its kind has no use for");
   return NACRE_OK;
 }
@@ -143,26 +145,35 @@ static void header_encode_slot(const struct keyslot *slot, uint8_t *area) {
   writer_copy(&w, slot->wrap_nonce, sizeof slot->wrap_nonce);
   writer_copy(&w, slot->wrapped_secret, sizeof slot->wrapped_secret);
   writer_copy(&w, slot->sealed_master, sizeof slot->sealed_master);
+  writer_u32(&w, slot->body_len);
+  writer_copy(&w, slot->body, slot->body_len);
   assert(!w.bad);
 }
 
-static void header_decode_slot(const uint8_t *area, struct keyslot *slot) {
+static enum nacre_err header_decode_slot(const uint8_t *area, struct keyslot *slot) {
   if (slot->kind == NACRE_SLOT_EMPTY)
-    return;
+    return NACRE_OK;
   struct reader r = reader_make(area, FORMAT_SLOT_BYTES);
   reader_copy(&r, slot->salt, sizeof slot->salt);
   reader_copy(&r, slot->commitment, sizeof slot->commitment);
   reader_copy(&r, slot->wrap_nonce, sizeof slot->wrap_nonce);
   reader_copy(&r, slot->wrapped_secret, sizeof slot->wrapped_secret);
   reader_copy(&r, slot->sealed_master, sizeof slot->sealed_master);
+  slot->body_len = reader_u32(&r);
   assert(!r.bad);
+  if (slot->body_len > r.left || (slot->body_len != 0) != slot_kind_has_body(slot->kind)) {
+    slot->body_len = 0;
+    return header_damaged("a keyslot's body");
+  }
+  reader_copy(&r, slot->body, slot->body_len);
+  return NACRE_OK;
 }
 
 enum nacre_err header_decode(const uint8_t *raw, struct header *out) {
-  *out = (struct header){0};
+  memset(out, 0, sizeof *out);
   ERR_TRY(header_decode_public(raw, out));
   for (unsigned i = 0; i < FORMAT_SLOTS; i++)
-    header_decode_slot(raw + HEADER_SLOTS_OFFSET + (size_t)i * FORMAT_SLOT_BYTES, &out->slots[i]);
+    ERR_TRY(header_decode_slot(raw + HEADER_SLOTS_OFFSET + (size_t)i * FORMAT_SLOT_BYTES, &out->slots[i]));
   return NACRE_OK;
 }
 

@@ -1,8 +1,8 @@
 /* The header: 256 KiB at the start of each group. A public part, 32 keyslots, and a sealed part, all under one MAC.
  *
  *        0  public part (4096): magic, version, volume id, cipher, incompat bits, sequence, label, slot table
- *     4096  32 keyslots of 4096
- *   135168  sealed part: nonce (24), tag (32), ciphertext: identity secret, epoch table, slot names, dates, public
+ *     4096  32 keyslots of 7168
+ *   233472  sealed part: nonce (24), tag (32), ciphertext: identity secret, epoch table, slot names, dates, public
  * keys
  *        .. random bytes
  *   262112  MAC (32): BLAKE2b-256 keyed with the master key's "header mac" subkey over all that precedes it
@@ -15,6 +15,16 @@
 #include "crypto/kdf.h"
 #include "format/format.h"
 
+/* Whether the bytes that open a slot of that kind are stretched at a cost: what a person chose, alone or with more.
+ */
+static inline bool slot_kind_has_kdf(enum nacre_slot_kind kind) {
+  return kind == NACRE_SLOT_PASSPHRASE || kind == NACRE_SLOT_KEY_FILE || kind == NACRE_SLOT_PASSPHRASE_AND_KEY_FILE;
+}
+/* Whether it is 32 random bytes that something outside of the volume gives back, as the slot's body says. */
+static inline bool slot_kind_has_body(enum nacre_slot_kind kind) {
+  return kind == NACRE_SLOT_ESCROW || kind == NACRE_SLOT_UNATTENDED || kind == NACRE_SLOT_FIDO2;
+}
+
 /* One keyslot, all that is stored outside the sealed part. */
 struct keyslot {
   enum nacre_slot_kind kind; /* NACRE_SLOT_EMPTY: all else is meaningless */
@@ -24,6 +34,8 @@ struct keyslot {
   uint8_t wrap_nonce[24];
   uint8_t wrapped_secret[48];                  /* slot secret key, XChaCha20-Poly1305, tag behind */
   uint8_t sealed_master[KDF_SEALED_KEY_BYTES]; /* master key sealed to the slot's public key */
+  uint32_t body_len;                           /* 0 for kinds that have none, and for no other */
+  uint8_t body[FORMAT_SLOT_BODY_MAX_BYTES];
 };
 
 struct header_slot_meta {

@@ -8,8 +8,8 @@
 
 #include <assert.h>
 
-/* kind (4), lanes (4), passes (4), memory in bytes (8), salt (32), commitment (32) */
-#define KEYSLOT_AAD_BYTES 84u
+/* kind (4), lanes (4), passes (4), memory in bytes (8), salt (32), commitment (32), hash of the body (32) */
+#define KEYSLOT_AAD_BYTES 116u
 #define KEYSLOT_SECRET_BYTES 32u
 #define KEYSLOT_WRAP_TAG_BYTES 16u
 
@@ -22,37 +22,53 @@ struct keyslot_secrets {
   uint8_t slot_secret[KEYSLOT_SECRET_BYTES];
 };
 
-static bool keyslot_has_kdf(enum nacre_slot_kind kind) {
-  return kind == NACRE_SLOT_PASSPHRASE || kind == NACRE_SLOT_KEY_FILE;
+/* What sets apart what the same bytes give for different kinds. */
+static const char *keyslot_label(enum nacre_slot_kind kind) {
+  switch (kind) {
+  case NACRE_SLOT_PASSPHRASE:
+    return "nacre passphrase";
+  case NACRE_SLOT_KEY_FILE:
+    return "nacre key file";
+  case NACRE_SLOT_RECOVERY:
+    return "nacre recovery key";
+  case NACRE_SLOT_RAW_KEY:
+    return "nacre raw key";
+  case NACRE_SLOT_PASSPHRASE_AND_KEY_FILE:
+    return "nacre passphrase and key file";
+  case NACRE_SLOT_ESCROW:
+    return "nacre escrow";
+  case NACRE_SLOT_UNATTENDED:
+    return "nacre unattended";
+  case NACRE_SLOT_FIDO2:
+    return "nacre fido2";
+  case NACRE_SLOT_EMPTY:
+    break;
+  }
+  return NULL;
 }
 
-static enum nacre_err keyslot_derive(const struct keyslot *slot, const struct nacre_credential *cred,
+static enum nacre_err keyslot_derive(const struct keyslot *slot, const uint8_t *material, size_t len,
                                      uint8_t derived[64]) {
-  switch (slot->kind) {
-  case NACRE_SLOT_PASSPHRASE:
-    return kdf_argon2id(&slot->cost, slot->salt, "nacre passphrase", cred->secret, cred->len, derived);
-  case NACRE_SLOT_KEY_FILE:
-    return kdf_argon2id(&slot->cost, slot->salt, "nacre key file", cred->secret, cred->len, derived);
-  case NACRE_SLOT_RECOVERY:
-    kdf_expand(slot->salt, "nacre recovery key", cred->secret, cred->len, derived);
-    return NACRE_OK;
-  case NACRE_SLOT_RAW_KEY:
-    kdf_expand(slot->salt, "nacre raw key", cred->secret, cred->len, derived);
-    return NACRE_OK;
-  case NACRE_SLOT_EMPTY:
-  default:
+  const char *label = keyslot_label(slot->kind);
+  if (label == NULL)
     return err_set(NACRE_ERR_ARGUMENT, "a keyslot of no kind");
-  }
+  if (slot_kind_has_kdf(slot->kind))
+    return kdf_argon2id(&slot->cost, slot->salt, label, material, len, derived);
+  kdf_expand(slot->salt, label, material, len, derived);
+  return NACRE_OK;
 }
 
 static void keyslot_make_aad(const struct keyslot *slot, uint8_t aad[KEYSLOT_AAD_BYTES]) {
   struct writer w = writer_make(aad, KEYSLOT_AAD_BYTES);
+  uint8_t body_hash[32];
+  kdf_hash(slot->body, slot->body_len, body_hash);
   writer_u32(&w, (uint32_t)slot->kind);
   writer_u32(&w, slot->cost.lanes);
   writer_u32(&w, slot->cost.passes);
   writer_u64(&w, slot->cost.memory_bytes);
   writer_copy(&w, slot->salt, sizeof slot->salt);
   writer_copy(&w, slot->commitment, sizeof slot->commitment);
+  writer_copy(&w, body_hash, sizeof body_hash);
   assert(!w.bad && w.left == 0);
 }
 
@@ -81,29 +97,43 @@ static enum nacre_err keyslot_unwrap(const struct keyslot *slot, struct keyslot_
   return err;
 }
 
-static enum nacre_err keyslot_fill(const struct nacre_credential *cred, const uint8_t master_key[32],
+/* The slot has its kind, costs and body already. */
+static enum nacre_err keyslot_fill(const uint8_t *material, size_t len, const uint8_t master_key[32],
                                    struct keyslot *slot, struct keyslot_secrets *secrets, uint8_t public_key[32]) {
   env_random(slot->salt, sizeof slot->salt);
   env_random(slot->wrap_nonce, sizeof slot->wrap_nonce);
-  ERR_TRY(keyslot_derive(slot, cred, secrets->derived));
+  ERR_TRY(keyslot_derive(slot, material, len, secrets->derived));
   memcpy(slot->commitment, secrets->derived + 32, sizeof slot->commitment);
   kdf_keypair(public_key, secrets->slot_secret);
   ERR_TRY(keyslot_wrap(slot, secrets));
   return kdf_seal_key(public_key, master_key, slot->sealed_master);
 }
 
+static enum nacre_err keyslot_take_body(const struct nacre_credential *cred, struct keyslot *slot) {
+  if (slot_kind_has_body(cred->kind) != (cred->body_len != 0))
+    return err_set(NACRE_ERR_ARGUMENT, "a slot's key alone makes no slot: how it is got back is missing");
+  assert(cred->body_len <= sizeof slot->body);
+  slot->body_len = (uint32_t)cred->body_len;
+  if (cred->body_len != 0)
+    memcpy(slot->body, cred->body, cred->body_len);
+  return NACRE_OK;
+}
+
 enum nacre_err keyslot_make(const struct nacre_credential *cred, const struct nacre_kdf_cost *cost,
                             const uint8_t master_key[32], struct keyslot *slot, uint8_t public_key[32]) {
-  *slot = (struct keyslot){.kind = cred->kind};
-  if (keyslot_has_kdf(cred->kind))
-    slot->cost = *cost;
+  memset(slot, 0, sizeof *slot);
   struct keyslot_secrets *secrets = secmem_alloc(sizeof *secrets);
   if (secrets == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "no memory for a keyslot");
-  enum nacre_err err = keyslot_fill(cred, master_key, slot, secrets, public_key);
+  slot->kind = cred->kind;
+  if (slot_kind_has_kdf(cred->kind))
+    slot->cost = *cost;
+  enum nacre_err err = keyslot_take_body(cred, slot);
+  if (err == NACRE_OK)
+    err = keyslot_fill(cred->secret, cred->len, master_key, slot, secrets, public_key);
   secmem_free(secrets);
   if (err != NACRE_OK)
-    *slot = (struct keyslot){0};
+    memset(slot, 0, sizeof *slot);
   return err;
 }
 
@@ -116,7 +146,7 @@ static enum nacre_err keyslot_damaged(enum nacre_err err, const char *what) {
 
 static enum nacre_err keyslot_open_with(const struct keyslot *slot, const struct nacre_credential *cred,
                                         struct keyslot_secrets *secrets, uint8_t master_key[32]) {
-  ERR_TRY(keyslot_derive(slot, cred, secrets->derived));
+  ERR_TRY(keyslot_derive(slot, cred->secret, cred->len, secrets->derived));
   if (secmem_compare(secrets->derived + 32, slot->commitment, sizeof slot->commitment) != 0)
     return err_set(NACRE_ERR_CREDENTIAL, "the credential does not open this keyslot");
   ERR_TRY(keyslot_damaged(keyslot_unwrap(slot, secrets), "the keyslot is damaged"));
@@ -129,7 +159,7 @@ enum nacre_err keyslot_open(const struct keyslot *slot, const struct nacre_crede
   memset(master_key, 0, 32);
   if (slot->kind == NACRE_SLOT_EMPTY || slot->kind != cred->kind)
     return err_set(NACRE_ERR_CREDENTIAL, "the keyslot is for another kind of credential");
-  if (keyslot_has_kdf(slot->kind))
+  if (slot_kind_has_kdf(slot->kind))
     ERR_TRY(kdf_check_open(&slot->cost, kdf_memory_max_bytes));
   struct keyslot_secrets *secrets = secmem_alloc(sizeof *secrets);
   if (secrets == NULL)

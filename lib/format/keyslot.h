@@ -4,7 +4,7 @@
  *   wrapping key opens the slot secret key (X25519), which opens the master key sealed to the slot's public key.
  *
  * The commitment is compared first, since the AEAD that wraps the secret does not commit to its key. The slot's kind,
- * costs, salt and commitment are the associated data of the wrapping. */
+ * costs, salt, commitment and body are the associated data of the wrapping. */
 #ifndef NACRE_FORMAT_KEYSLOT_H
 #define NACRE_FORMAT_KEYSLOT_H
 
@@ -14,7 +14,10 @@
 struct nacre_credential {
   enum nacre_slot_kind kind;
   size_t len;
-  uint8_t *secret; /* secmem; for a key file, the BLAKE2b-512 of its bytes */
+  uint8_t
+      *secret; /* secmem; where there is a key file, a BLAKE2b-512; what the slot's wrapping key is derived from */
+  size_t body_len; /* of a kind with a body: 0 where the credential can open a slot, but not make one */
+  uint8_t *body;   /* public */
 };
 
 /* Draw a key pair, wrap its secret under the credential, seal the master key to it. `cost` is complete and checked by

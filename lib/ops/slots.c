@@ -10,7 +10,7 @@
 enum nacre_err slot_cost(const struct nacre_credential *cred, const struct nacre_kdf_cost *wanted,
                          struct nacre_kdf_cost *cost) {
   memset(cost, 0, sizeof *cost);
-  if (cred->kind != NACRE_SLOT_PASSPHRASE && cred->kind != NACRE_SLOT_KEY_FILE)
+  if (!slot_kind_has_kdf(cred->kind))
     return NACRE_OK;
   if (wanted)
     *cost = *wanted;

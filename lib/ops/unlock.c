@@ -33,12 +33,13 @@ static bool slot_equal(const struct keyslot *a, const struct keyslot *b) {
          memcmp(a->commitment, b->commitment, sizeof a->commitment) == 0 &&
          memcmp(a->wrap_nonce, b->wrap_nonce, sizeof a->wrap_nonce) == 0 &&
          memcmp(a->wrapped_secret, b->wrapped_secret, sizeof a->wrapped_secret) == 0 &&
-         memcmp(a->sealed_master, b->sealed_master, sizeof a->sealed_master) == 0;
+         memcmp(a->sealed_master, b->sealed_master, sizeof a->sealed_master) == 0 && a->body_len == b->body_len &&
+         memcmp(a->body, b->body, a->body_len) == 0;
 }
 
 static uint64_t slot_work(const struct keyslot *slot) {
   uint64_t work = 0;
-  if (slot->kind != NACRE_SLOT_PASSPHRASE && slot->kind != NACRE_SLOT_KEY_FILE)
+  if (!slot_kind_has_kdf(slot->kind))
     return 0;
   return u64_mul(slot->cost.memory_bytes, slot->cost.passes, &work) ? work : UINT64_MAX;
 }
@@ -119,6 +120,14 @@ static const char *kind_name(enum nacre_slot_kind kind) {
     return "recovery key";
   case NACRE_SLOT_RAW_KEY:
     return "raw key";
+  case NACRE_SLOT_PASSPHRASE_AND_KEY_FILE:
+    return "passphrase with this key file";
+  case NACRE_SLOT_ESCROW:
+    return "escrow key";
+  case NACRE_SLOT_UNATTENDED:
+    return "key for unattended opening";
+  case NACRE_SLOT_FIDO2:
+    return "key of a FIDO2 token";
   case NACRE_SLOT_EMPTY:
     break;
   }

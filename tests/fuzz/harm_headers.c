@@ -4,7 +4,7 @@
 #include "ops/headers.h"
 
 #define PUBLIC_BYTES 4096u
-#define SLOTS_BYTES (FORMAT_SLOTS * 4096u)
+#define SLOTS_BYTES (FORMAT_SLOTS * FORMAT_SLOT_BYTES)
 #define SEQUENCE_OFFSET 40u
 
 static void change_copy(struct feed *f, uint8_t *raw, const uint8_t master_key[32]) {
@@ -15,7 +15,7 @@ static void change_copy(struct feed *f, uint8_t *raw, const uint8_t master_key[3
   if (form & 2)
     harm_bytes(f, raw, PUBLIC_BYTES);
   if (form & 4)
-    harm_bytes(f, raw + PUBLIC_BYTES + (size_t)(form >> 4) * 4096u, SLOTS_BYTES / 2);
+    harm_bytes(f, raw + PUBLIC_BYTES + (size_t)(form >> 4) * FORMAT_SLOT_BYTES, SLOTS_BYTES / 2);
   if (form & 8)
     harm_bytes(f, plain, sizeof plain);
   reseal_header(raw, plain, master_key);

@@ -17,12 +17,20 @@ static struct nacre_credential *credential(uint8_t which) {
                                                NACRE_SLOT_KEY_FILE};
   static const size_t lens[] = {CREDENTIAL_RAW_KEY_BYTES, CREDENTIAL_RECOVERY_BYTES, 9, 30};
   struct nacre_credential *cred;
-  FUZZ_CHECK(credential_new(kinds[which % 4], secret, lens[which % 4], &cred) == NACRE_OK);
+  enum nacre_err err;
+  which %= 8;
+  if (which < 4)
+    err = credential_new(kinds[which], secret, lens[which], &cred);
+  else if (which == 4)
+    err = credential_new_joined(secret, 9, secret, 30, &cred);
+  else
+    err = credential_new_sealed((enum nacre_slot_kind)(which - 5 + NACRE_SLOT_ESCROW), secret, "body", 4, &cred);
+  FUZZ_CHECK(err == NACRE_OK);
   return cred;
 }
 
 static bool has_kdf(enum nacre_slot_kind kind) {
-  return kind == NACRE_SLOT_PASSPHRASE || kind == NACRE_SLOT_KEY_FILE;
+  return slot_kind_has_kdf(kind);
 }
 
 /* Whether trying it costs little. */
@@ -45,7 +53,7 @@ static void read_cost(struct feed *f, struct nacre_kdf_cost *cost) {
 
 /* All of it is the input's. */
 static void try_foreign(struct feed *f, const struct nacre_credential *cred) {
-  struct keyslot slot = {.kind = (enum nacre_slot_kind)(feed_u8(f) % 6)};
+  struct keyslot slot = {.kind = (enum nacre_slot_kind)(feed_u8(f) % 10)};
   uint8_t opened[32];
   read_cost(f, &slot.cost);
   feed_copy(f, slot.salt, sizeof slot.salt);
@@ -53,6 +61,8 @@ static void try_foreign(struct feed *f, const struct nacre_credential *cred) {
   feed_copy(f, slot.wrap_nonce, sizeof slot.wrap_nonce);
   feed_copy(f, slot.wrapped_secret, sizeof slot.wrapped_secret);
   feed_copy(f, slot.sealed_master, sizeof slot.sealed_master);
+  slot.body_len = (uint32_t)feed_u8(f);
+  feed_copy(f, slot.body, slot.body_len);
   if (is_cheap(&slot))
     FUZZ_CHECK(keyslot_open(&slot, cred, MEMORY_MAX_BYTES, opened) != NACRE_OK);
 }
@@ -70,12 +80,12 @@ static void try_changed(struct feed *f, const struct nacre_credential *cred) {
   FUZZ_CHECK(keyslot_open(&slot, cred, MEMORY_MAX_BYTES, opened) == NACRE_OK);
   FUZZ_CHECK(memcmp(opened, master_key, sizeof opened) == 0);
   struct keyslot was = slot;
-  switch (which % 7) {
+  switch (which % 8) {
   case 0:
     read_cost(f, &slot.cost);
     break;
   case 1:
-    slot.kind = (enum nacre_slot_kind)(feed_u8(f) % 6);
+    slot.kind = (enum nacre_slot_kind)(feed_u8(f) % 10);
     break;
   case 2:
     flip(f, slot.salt, sizeof slot.salt);
@@ -89,12 +99,15 @@ static void try_changed(struct feed *f, const struct nacre_credential *cred) {
   case 5:
     flip(f, slot.wrapped_secret, sizeof slot.wrapped_secret);
     break;
+  case 6:
+    slot.body_len ^= 1u << feed_u8(f) % 8;
+    break;
   default:
     flip(f, slot.sealed_master, sizeof slot.sealed_master);
     break;
   }
   bool same_cost = memcmp(&was.cost, &slot.cost, sizeof was.cost) == 0;
-  if ((which % 7 > 1 || was.kind != slot.kind || !same_cost) && is_cheap(&slot))
+  if ((which % 8 > 1 || was.kind != slot.kind || !same_cost) && is_cheap(&slot))
     FUZZ_CHECK(keyslot_open(&slot, cred, MEMORY_MAX_BYTES, opened) != NACRE_OK);
 }
 

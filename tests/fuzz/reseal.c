@@ -3,7 +3,7 @@
 #include "crypto/aead.h"
 #include "format/header.h"
 
-#define SEALED_OFFSET 135168u
+#define SEALED_OFFSET 233472u
 #define MAC_OFFSET (FORMAT_HEADER_BYTES - 32u)
 #define AAD_BYTES 28u
 

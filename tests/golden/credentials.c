@@ -4,6 +4,16 @@
 
 #include <string.h>
 
+/* Kinds 6, 7 and 8, in this order, with the longest body, the shortest, and one between. */
+static enum nacre_err golden_sealed(unsigned slot, const uint8_t key[32], nacre_credential **cred) {
+  static const size_t lens[] = {NACRE_SLOT_BODY_MAX_BYTES, 1, 500};
+  const unsigned nth = slot - 5;
+  uint8_t body[NACRE_SLOT_BODY_MAX_BYTES];
+  for (size_t i = 0; i < sizeof body; i++)
+    body[i] = (uint8_t)(i * 7 + nth);
+  return nacre_credential_sealed_outside((enum nacre_slot_kind)(NACRE_SLOT_ESCROW + nth), key, body, lens[nth], cred);
+}
+
 nacre_credential *golden_credential(unsigned slot) {
   uint8_t key[GOLDEN_KEY_FILE_BYTES];
   for (size_t i = 0; i < sizeof key; i++)
@@ -19,8 +29,16 @@ nacre_credential *golden_credential(unsigned slot) {
   case 2:
     report_must(nacre_credential_recovery(GOLDEN_RECOVERY, &cred), "a recovery key");
     break;
-  default:
+  case 3:
     report_must(nacre_credential_raw_key(key, &cred), "a raw key");
+    break;
+  case 4:
+    report_must(nacre_credential_passphrase_and_key_file(GOLDEN_PASSPHRASE, strlen(GOLDEN_PASSPHRASE), key,
+                                                         sizeof key, &cred),
+                "a passphrase and a key file");
+    break;
+  default:
+    report_must(golden_sealed(slot, key, &cred), "a key that is sealed outside");
   }
   return cred;
 }

@@ -10,8 +10,8 @@
 #define GOLDEN_LIMIT_BYTES (24u << 20)
 #define GOLDEN_CHUNK_BYTES 4096u /* the smallest, since what is sealed does not compress */
 
-/* The credentials of slots 0 to 3, a kind each. The caller frees them. */
-#define GOLDEN_SLOTS 4u
+/* The credentials of slots 0 to 7, a kind each. The caller frees them. */
+#define GOLDEN_SLOTS 8u
 nacre_credential *golden_credential(unsigned slot);
 
 /* Put everything that the format can hold into an empty volume. `fix_random` makes the library's random bytes 0, 1,

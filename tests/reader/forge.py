@@ -34,10 +34,11 @@ def refused(parse, *args):
 HEADER = [
     (0, "B", 0, "no magic"), (8, "<I", 1, "format version 1"), (12, "<I", 4, "unknown cipher"),
     (32, "<Q", 1, "incompatible"), (40, "<Q", 0, "sequence 0"), (111, "B", 1, "follows the label"),
-    (112, "<I", 5, "unknown kind"), (124, "<I", 1, "reserved"), (128, "<Q", 33554433, "multiple of 1024"),
+    (112, "<I", 9, "unknown kind"), (124, "<I", 1, "reserved"), (128, "<Q", 33554433, "multiple of 1024"),
     (128, "<Q", 0, "without costs"), (116, "<I", 0, "without costs"), (120, "<I", 0, "without costs"),
     (112, "<I", 0, "costs of a slot"), (112 + 24 * 2 + 4, "<I", 1, "costs of a slot"), (880, "B", 1, "public part"),
-    (4095, "B", 1, "public part")]
+    (4095, "B", 1, "public part"), (4096 + 216, "<I", 1, "body where none is"),
+    (4096 + 7168 * 7 + 216, "<I", 0, "body where none is"), (4096 + 7168 * 7 + 216, "<I", 6949, "a slot's body of")]
 SEALED = [
     (32, "<I", 2, "no key"), (32, "<I", 0, "no key"), (36, "<I", 1, "after the epoch"), (44, "<I", 1, "reserved"),
     (80, "<I", 1, "twice"), (88, "B", 1, "unused epoch"), (400 + 63, "B", 1, "slot's name"),

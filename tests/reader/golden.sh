@@ -21,6 +21,10 @@ for cipher in aes-256-gcm xchacha20-poly1305 aegis-256; do
   check "$cipher: a key file" holds_manifest volume --key-file key
   check "$cipher: a recovery key" holds_manifest volume --recovery-file recovery
   check "$cipher: a raw key" holds_manifest volume --raw-key $raw
+  check "$cipher: a passphrase and a key file" holds_manifest volume --passfile passphrase --key-file key
+  for kind in escrow unattended fido2; do
+    check "$cipher: the key of an $kind slot" holds_manifest volume --$kind-key $raw
+  done
   check "$cipher: another raw key is refused" ends 3 holds_manifest volume --raw-key "$(echo $raw | tr 1 2)"
 done
 
@@ -33,7 +37,7 @@ check "the tree has levels, some thousand names, an orphan and two names of one 
 check "each type is there" says golden.json 'sorted({e["type"] for e in r["entries"]})' \
   "['block', 'char', 'fifo', 'file', 'folder', 'link', 'socket']"
 check "each kind of slot" says golden.json '[s["kind"] for s in r["slots"]]' \
-  "['passphrase', 'key-file', 'recovery-key', 'raw-key']"
+  "['passphrase', 'key-file', 'recovery-key', 'raw-key', 'passphrase+key-file', 'escrow', 'unattended', 'fido2']"
 check "tails, extents of several chunks, and cut ones" says golden.json \
   '[any(f(e) for e in r["entries"] if e["type"] == "file") for f in (lambda e: e["tail_bytes"], lambda e: any(x[1] > 1 for x in e["extents"]), lambda e: len(e["extents"]) > 1)]' \
   "[True, True, True]"

@@ -55,10 +55,10 @@ class Remembered(Credential):
         super().__init__(kind, secret)
         self.known = {}
 
-    def derive(self, salt, cost):
+    def derive(self, salt, cost, body):
         key = salt, cost.bytes
         if key not in self.known:
-            self.known[key] = super().derive(salt, cost)
+            self.known[key] = super().derive(salt, cost, body)
         return self.known[key]
 
 

@@ -8,9 +8,9 @@ import argparse
 import json
 import sys
 
-from nacre_reader.constants import KEY_FILE, PASSPHRASE, RAW_KEY, RECOVERY_KEY
+from nacre_reader.constants import ESCROW, FIDO2, KEY_FILE, PASSPHRASE, RAW_KEY, RECOVERY_KEY, UNATTENDED
 from nacre_reader.container import Container
-from nacre_reader.credential import Credential, recovery_key
+from nacre_reader.credential import Both, Credential, recovery_key
 from nacre_reader.extract import Extractor
 from nacre_reader.fields import Damaged, Refused
 from nacre_reader.listing import document, manifest
@@ -20,11 +20,13 @@ from nacre_reader.volume import Volume
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("volume")
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--passfile", help="the passphrase is the first line of this file")
-    which.add_argument("--key-file", help="the key is the bytes of this file")
+    parser.add_argument("--passfile", help="the passphrase is the first line of this file")
+    parser.add_argument("--key-file", help="the key is the bytes of this file; with --passfile both are needed")
+    which = parser.add_mutually_exclusive_group()
     which.add_argument("--recovery-file", help="the recovery key is the text in this file")
-    which.add_argument("--raw-key", help="the key is 32 bytes, given as hexadecimal digits")
+    for name, what in (("raw", "the key"), ("escrow", "what age made of the slot's body"),
+                       ("unattended", "what clevis made of it"), ("fido2", "what the token made of it")):
+        which.add_argument("--%s-key" % name, help=what + ": 32 bytes, given as hexadecimal digits")
     parser.add_argument("--slot", type=int, help="use only this keyslot")
     parser.add_argument("--at-rest", action="store_true", help="what only a crash or a repair may leave is damage, too")
     parser.add_argument("--json", action="store_true", help="print everything that is known")
@@ -38,13 +40,19 @@ def credential(args):
         with open(path, "rb") as file:
             return file.read()
     if args.passfile:
-        line = content(args.passfile).split(b"\n")[0]
-        return Credential(PASSPHRASE, line[:-1] if line.endswith(b"\r") else line)
+        line = content(args.passfile).split(b"\n")[0].removesuffix(b"\r")
+        if args.key_file:
+            return Both(line, content(args.key_file))
+        return Credential(PASSPHRASE, line)
     if args.key_file:
         return Credential(KEY_FILE, content(args.key_file))
     if args.recovery_file:
         return Credential(RECOVERY_KEY, recovery_key(content(args.recovery_file).decode("ascii", "replace")))
-    return Credential(RAW_KEY, bytes.fromhex(args.raw_key))
+    for kind, digits in ((RAW_KEY, args.raw_key), (ESCROW, args.escrow_key), (UNATTENDED, args.unattended_key),
+                         (FIDO2, args.fido2_key)):
+        if digits:
+            return Credential(kind, bytes.fromhex(digits))
+    raise Refused("no credential was given")
 
 
 def main():

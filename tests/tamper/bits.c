@@ -13,10 +13,10 @@
 /* docs/format.md, section 4. */
 #define PUBLIC_USED_BYTES 880u
 #define PUBLIC_BYTES 4096u
-#define SLOT_BYTES 4096u
-#define SLOT_USED_BYTES 216u
-#define SEALED_OFFSET 135168u
-#define SEALED_END 139264u
+#define SLOT_BYTES 7168u
+#define SLOT_USED_BYTES 220u
+#define SEALED_OFFSET 233472u
+#define SEALED_END 237568u
 #define MAC_OFFSET 262112u
 
 struct bits {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#define SEALED_OFFSET 135168u
+#define SEALED_OFFSET 233472u
 #define SEALED_END (SEALED_OFFSET + 4096u)
 #define MAC_OFFSET (FORMAT_HEADER_BYTES - 32u)
 
@@ -40,10 +40,22 @@ static int make_fixture(void **state) {
   env_random(slot, sizeof *slot);
   slot->kind = NACRE_SLOT_PASSPHRASE;
   slot->cost = (struct nacre_kdf_cost){.memory_bytes = 64u << 20, .passes = 3, .lanes = 4};
+  slot->body_len = 0;
+  slot = &f->h.slots[4];
+  env_random(slot, sizeof *slot);
+  slot->kind = NACRE_SLOT_UNATTENDED;
+  slot->cost = (struct nacre_kdf_cost){0};
+  slot->body_len = 1000;
+  slot = &f->h.slots[30];
+  env_random(slot, sizeof *slot);
+  slot->kind = NACRE_SLOT_ESCROW;
+  slot->cost = (struct nacre_kdf_cost){0};
+  slot->body_len = FORMAT_SLOT_BODY_MAX_BYTES;
   slot = &f->h.slots[31];
   env_random(slot, sizeof *slot);
   slot->kind = NACRE_SLOT_RAW_KEY;
   slot->cost = (struct nacre_kdf_cost){0};
+  slot->body_len = 0;
 
   env_random(f->sealed->identity_secret, sizeof f->sealed->identity_secret);
   f->sealed->current_epoch = 2;
@@ -76,6 +88,33 @@ static void assert_slots_equal(const struct keyslot *a, const struct keyslot *b)
   assert_memory_equal(a->wrap_nonce, b->wrap_nonce, sizeof a->wrap_nonce);
   assert_memory_equal(a->wrapped_secret, b->wrapped_secret, sizeof a->wrapped_secret);
   assert_memory_equal(a->sealed_master, b->sealed_master, sizeof a->sealed_master);
+  assert_int_equal(a->body_len, b->body_len);
+  assert_memory_equal(a->body, b->body, b->body_len);
+}
+
+/* A length that runs out of the slot, a body of a kind that has none, none of a kind that has one. */
+static void test_bad_bodies(void **state) {
+  struct fixture *f = *state;
+  static const struct {
+    unsigned slot;
+    uint32_t len;
+    enum nacre_err err;
+  } cases[] = {{3, 1, NACRE_ERR_DAMAGED},
+               {31, 1, NACRE_ERR_DAMAGED},
+               {4, 0, NACRE_ERR_DAMAGED},
+               {4, 1, NACRE_OK},
+               {4, FORMAT_SLOT_BODY_MAX_BYTES, NACRE_OK},
+               {4, FORMAT_SLOT_BODY_MAX_BYTES + 1, NACRE_ERR_DAMAGED},
+               {30, UINT32_MAX, NACRE_ERR_DAMAGED},
+               {5, UINT32_MAX, NACRE_OK}}; /* empty: random bytes */
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct header back;
+    uint8_t *field = f->raw + 4096 + (size_t)cases[i].slot * 7168 + 216;
+    uint32_t was = le32_get(field);
+    le32_put(field, cases[i].len);
+    assert_int_equal(header_decode(f->raw, &back), cases[i].err);
+    le32_put(field, was);
+  }
 }
 
 static void test_round_trip(void **state) {
@@ -107,7 +146,7 @@ static void test_round_trip(void **state) {
 /* The places that docs/format.md gives. */
 static void test_documented_offsets(void **state) {
   struct fixture *f = *state;
-  const uint8_t *entry = f->raw + 112 + 3 * 24, *area = f->raw + 4096 + 3 * 4096;
+  const uint8_t *entry = f->raw + 112 + 3 * 24, *area = f->raw + 4096 + 3 * 7168;
   assert_memory_equal(f->raw, "nacre\r\n\x1a", 8);
   assert_int_equal(le32_get(f->raw + 8), FORMAT_VERSION);
   assert_int_equal(le32_get(f->raw + 12), NACRE_CIPHER_XCHACHA20_POLY1305);
@@ -124,6 +163,9 @@ static void test_documented_offsets(void **state) {
   assert_memory_equal(area + 64, f->h.slots[3].wrap_nonce, 24);
   assert_memory_equal(area + 88, f->h.slots[3].wrapped_secret, 48);
   assert_memory_equal(area + 136, f->h.slots[3].sealed_master, 80);
+  assert_int_equal(le32_get(area + 216), 0);
+  assert_int_equal(le32_get(area + 7168 + 216), 1000);
+  assert_memory_equal(area + 7168 + 220, f->h.slots[4].body, 1000);
 }
 
 static void test_every_writing_draws_new_bytes(void **state) {
@@ -131,8 +173,8 @@ static void test_every_writing_draws_new_bytes(void **state) {
   uint8_t *again = malloc(FORMAT_HEADER_BYTES);
   assert_int_equal(header_encode(&f->h, f->sealed, f->master_key, again), NACRE_OK);
   assert_memory_equal(again, f->raw, 4096);
-  assert_memory_not_equal(again + 4096, f->raw + 4096, 4096);                   /* an empty slot */
-  assert_memory_not_equal(again + 4 * 4096 + 216, f->raw + 4 * 4096 + 216, 64); /* behind a used one */
+  assert_memory_not_equal(again + 4096, f->raw + 4096, 4096);                                 /* an empty slot */
+  assert_memory_not_equal(again + 4096 + 3 * 7168 + 220, f->raw + 4096 + 3 * 7168 + 220, 64); /* behind a used one */
   assert_memory_not_equal(again + SEALED_OFFSET, f->raw + SEALED_OFFSET, 24);
   assert_memory_not_equal(again + SEALED_END, f->raw + SEALED_END, 64);
   free(again);
@@ -181,7 +223,7 @@ static void test_decode_survives_random_bytes(void **state) {
     assert_true(memchr(back.label, 0, sizeof back.label) != NULL);
     assert_true(aead_name(back.cipher) != NULL);
     for (size_t k = 0; k < FORMAT_SLOTS; k++)
-      assert_true(back.slots[k].kind <= NACRE_SLOT_RAW_KEY);
+      assert_true(back.slots[k].kind <= NACRE_SLOT_FIDO2);
   }
 }
 
@@ -209,8 +251,8 @@ static void test_what_is_not_ours_or_too_new(void **state) {
 /* docs/format.md, section 4: what is sealed of empty slots and unused epochs is zero. */
 static void test_unused_entries_are_zero(void **state) {
   struct fixture *f = *state;
-  uint8_t *spoilt[] = {&f->sealed->epochs[3].volume_key[31], &f->sealed->slots[4].public_key[0],
-                       (uint8_t *)&f->sealed->slots[4].created_s, (uint8_t *)&f->sealed->slots[30].name[0]};
+  uint8_t *spoilt[] = {&f->sealed->epochs[3].volume_key[31], &f->sealed->slots[5].public_key[0],
+                       (uint8_t *)&f->sealed->slots[5].created_s, (uint8_t *)&f->sealed->slots[29].name[0]};
   for (size_t i = 0; i < sizeof spoilt / sizeof spoilt[0]; i++) {
     *spoilt[i] = 1;
     assert_int_equal(header_encode(&f->h, f->sealed, f->master_key, f->raw), NACRE_OK);
@@ -228,7 +270,7 @@ static void test_contradictions_are_damage(void **state) {
     uint8_t value;
   } cases[] = {
       {40, 0},                 /* sequence 0 */
-      {112, 5},                /* a slot of unknown kind */
+      {112, 9},                /* a slot of unknown kind */
       {112 + 3 * 24 + 3, 1},   /* the same, a big number */
       {112 + 4, 1},            /* costs of an empty slot */
       {112 + 31 * 24 + 8, 1},  /* passes of a raw key */
@@ -276,6 +318,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       WITH_HEADER(test_round_trip),
       WITH_HEADER(test_documented_offsets),
+      WITH_HEADER(test_bad_bodies),
       WITH_HEADER(test_every_writing_draws_new_bytes),
       WITH_HEADER(test_a_wrong_master_key_opens_nothing),
       WITH_HEADER(test_every_flip_is_noticed),

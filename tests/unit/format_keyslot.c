@@ -18,6 +18,8 @@ static const struct nacre_kdf_cost cost = {.memory_bytes = 256u << 10, .passes =
 static const uint64_t memory_max = NACRE_KDF_MEMORY_MAX_BYTES;
 static const uint8_t raw[32] = {1, 2, 3};
 
+static const uint8_t body[500] = "how the world outside gives the key back";
+
 static struct nacre_credential *credential(enum nacre_slot_kind kind, const void *bytes, size_t len) {
   struct nacre_credential *cred;
   assert_int_equal(credential_new(kind, bytes, len, &cred), NACRE_OK);
@@ -28,6 +30,15 @@ static struct nacre_credential *credential(enum nacre_slot_kind kind, const void
 /* One of each kind; `which` makes two of a kind differ. */
 static struct nacre_credential *any_credential(enum nacre_slot_kind kind, uint8_t which) {
   uint8_t bytes[32] = {which, 5, 6};
+  struct nacre_credential *cred;
+  if (kind == NACRE_SLOT_PASSPHRASE_AND_KEY_FILE) {
+    assert_int_equal(credential_new_joined(bytes, 3, bytes, sizeof bytes, &cred), NACRE_OK);
+    return cred;
+  }
+  if (slot_kind_has_body(kind)) {
+    assert_int_equal(credential_new_sealed(kind, bytes, body, sizeof body, &cred), NACRE_OK);
+    return cred;
+  }
   size_t len = kind == NACRE_SLOT_RECOVERY ? CREDENTIAL_RECOVERY_BYTES : sizeof bytes;
   return credential(kind, bytes, len);
 }
@@ -36,18 +47,18 @@ static void test_each_kind_opens_its_slot(void **state) {
   (void)state;
   uint8_t master[32], back[32], public_key[32];
   env_random(master, sizeof master);
-  for (int kind = NACRE_SLOT_PASSPHRASE; kind <= NACRE_SLOT_RAW_KEY; kind++) {
+  for (int kind = NACRE_SLOT_PASSPHRASE; kind <= NACRE_SLOT_FIDO2; kind++) {
     struct keyslot slot;
     struct nacre_credential *right = any_credential((enum nacre_slot_kind)kind, 1);
     struct nacre_credential *wrong = any_credential((enum nacre_slot_kind)kind, 2);
     assert_int_equal(keyslot_make(right, &cost, master, &slot, public_key), NACRE_OK);
     assert_int_equal((int)slot.kind, kind);
-    assert_int_equal(slot.cost.passes, kind <= NACRE_SLOT_KEY_FILE ? 1 : 0);
+    assert_int_equal(slot.cost.passes, slot_kind_has_kdf((enum nacre_slot_kind)kind) ? 1 : 0);
     assert_int_equal(keyslot_open(&slot, right, memory_max, back), NACRE_OK);
     assert_memory_equal(back, master, 32);
     assert_int_equal(keyslot_open(&slot, wrong, memory_max, back), NACRE_ERR_CREDENTIAL);
     assert_true(bytes_all_zero(back, 32));
-    for (int other = NACRE_SLOT_PASSPHRASE; other <= NACRE_SLOT_RAW_KEY; other++) {
+    for (int other = NACRE_SLOT_PASSPHRASE; other <= NACRE_SLOT_FIDO2; other++) {
       struct nacre_credential *foreign = any_credential((enum nacre_slot_kind)other, 1);
       if (other != kind)
         assert_int_equal(keyslot_open(&slot, foreign, memory_max, back), NACRE_ERR_CREDENTIAL);
@@ -112,6 +123,64 @@ static void test_every_flip_is_noticed(void **state) {
   slot.cost.lanes = 1; /* means nothing for a raw key, but is bound */
   assert_int_equal(keyslot_open(&slot, cred, memory_max, back), NACRE_ERR_DAMAGED);
   credential_free(cred);
+}
+
+/* Another body behind the same wrap: longer, shorter, changed, another kind's. */
+static void test_the_body_is_bound(void **state) {
+  (void)state;
+  uint8_t master[32] = {9}, public_key[32], back[32];
+  struct keyslot slot;
+  struct nacre_credential *cred = any_credential(NACRE_SLOT_UNATTENDED, 1);
+  struct nacre_credential *bare;
+  assert_int_equal(keyslot_make(cred, &cost, master, &slot, public_key), NACRE_OK);
+  assert_int_equal(slot.body_len, sizeof body);
+  assert_memory_equal(slot.body, body, sizeof body);
+  slot.body_len--;
+  assert_int_equal(keyslot_open(&slot, cred, memory_max, back), NACRE_ERR_DAMAGED);
+  slot.body_len += 2;
+  assert_int_equal(keyslot_open(&slot, cred, memory_max, back), NACRE_ERR_DAMAGED);
+  slot.body_len--;
+  flip_all(&slot, slot.body, 20, cred, NACRE_ERR_DAMAGED);
+  flip_all(&slot, slot.body + sizeof body - 1, 1, cred, NACRE_ERR_DAMAGED);
+  assert_int_equal(credential_new_sealed(NACRE_SLOT_UNATTENDED, cred->secret, NULL, 0, &bare), NACRE_OK);
+  assert_int_equal(keyslot_open(&slot, bare, memory_max, back), NACRE_OK);
+  assert_memory_equal(back, master, 32);
+  /* The key alone opens, but makes none. */
+  assert_int_equal(keyslot_make(bare, &cost, master, &slot, public_key), NACRE_ERR_ARGUMENT);
+  assert_int_equal(slot.kind, NACRE_SLOT_EMPTY);
+  credential_free(bare);
+  credential_free(cred);
+}
+
+/* The same bytes cut elsewhere are other credentials. */
+static void test_joined_is_unambiguous(void **state) {
+  (void)state;
+  struct nacre_credential *a, *b, *c;
+  assert_int_equal(credential_new_joined("ab", 2, "c", 1, &a), NACRE_OK);
+  assert_int_equal(credential_new_joined("a", 1, "bc", 2, &b), NACRE_OK);
+  assert_int_equal(credential_new_joined("ab", 2, "d", 1, &c), NACRE_OK);
+  assert_int_equal(a->len, 64);
+  assert_memory_not_equal(a->secret, b->secret, 64);
+  assert_memory_not_equal(a->secret, c->secret, 64);
+  credential_free(a);
+  credential_free(b);
+  credential_free(c);
+  assert_int_equal(credential_new_joined("", 0, "c", 1, &a), NACRE_ERR_ARGUMENT);
+  assert_int_equal(credential_new_joined("a", 1, "", 0, &a), NACRE_ERR_ARGUMENT);
+  assert_null(a);
+}
+
+static void test_sealed_outside_limits(void **state) {
+  (void)state;
+  static const uint8_t long_body[FORMAT_SLOT_BODY_MAX_BYTES + 1] = {0};
+  struct nacre_credential *cred;
+  assert_int_equal(credential_new_sealed(NACRE_SLOT_ESCROW, raw, long_body, sizeof long_body - 1, &cred), NACRE_OK);
+  credential_free(cred);
+  assert_int_equal(credential_new_sealed(NACRE_SLOT_ESCROW, raw, long_body, sizeof long_body, &cred),
+                   NACRE_ERR_TOO_LARGE);
+  assert_int_equal(credential_new_sealed(NACRE_SLOT_RAW_KEY, raw, long_body, 1, &cred), NACRE_ERR_ARGUMENT);
+  assert_int_equal(credential_new_sealed((enum nacre_slot_kind)9, raw, long_body, 1, &cred), NACRE_ERR_ARGUMENT);
+  assert_null(cred);
 }
 
 static void test_hostile_costs(void **state) {
@@ -299,15 +368,12 @@ static int start(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_each_kind_opens_its_slot),
-      cmocka_unit_test(test_two_slots_share_nothing),
-      cmocka_unit_test(test_resealing_by_public_key),
-      cmocka_unit_test(test_every_flip_is_noticed),
-      cmocka_unit_test(test_hostile_costs),
-      cmocka_unit_test(test_credential_limits),
-      cmocka_unit_test(test_recovery_round_trip),
-      cmocka_unit_test(test_recovery_is_forgiving),
-      cmocka_unit_test(test_recovery_names_the_mistyped_group),
+      cmocka_unit_test(test_each_kind_opens_its_slot), cmocka_unit_test(test_two_slots_share_nothing),
+      cmocka_unit_test(test_resealing_by_public_key),  cmocka_unit_test(test_every_flip_is_noticed),
+      cmocka_unit_test(test_the_body_is_bound),        cmocka_unit_test(test_joined_is_unambiguous),
+      cmocka_unit_test(test_sealed_outside_limits),    cmocka_unit_test(test_hostile_costs),
+      cmocka_unit_test(test_credential_limits),        cmocka_unit_test(test_recovery_round_trip),
+      cmocka_unit_test(test_recovery_is_forgiving),    cmocka_unit_test(test_recovery_names_the_mistyped_group),
       cmocka_unit_test(test_recovery_other_mistakes),
   };
   return cmocka_run_group_tests(tests, start, NULL);

@@ -16,9 +16,13 @@ SMALLEST_UNITS = ((16 << 20) + GROUP_BYTES) // UNIT
 HEADER_BYTES = 256 << 10
 MAGIC = bytes.fromhex("6e616372650d0a1a")
 SLOTS = 32
-SLOT_BYTES = 4096
-SLOT_KINDS = {1: "passphrase", 2: "key-file", 3: "recovery-key", 4: "raw-key"}
-PASSPHRASE, KEY_FILE, RECOVERY_KEY, RAW_KEY = 1, 2, 3, 4
+SLOT_BYTES = 7168
+SLOT_KINDS = {1: "passphrase", 2: "key-file", 3: "recovery-key", 4: "raw-key", 5: "passphrase+key-file",
+              6: "escrow", 7: "unattended", 8: "fido2"}
+PASSPHRASE, KEY_FILE, RECOVERY_KEY, RAW_KEY, BOTH, ESCROW, UNATTENDED, FIDO2 = range(1, 9)
+STRETCHED = (PASSPHRASE, KEY_FILE, BOTH)
+SEALED_OUTSIDE = (ESCROW, UNATTENDED, FIDO2)
+BODY_BYTES = 6948
 CIPHERS = {1: "aes-256-gcm", 2: "xchacha20-poly1305", 3: "aegis-256"}
 EPOCHS = 8
 

@@ -1,7 +1,7 @@
 """5. Credentials: their kinds, the text of a recovery key, and the 64 bytes that each gives for a slot."""
 
-from .constants import KEY_FILE, PASSPHRASE, RAW_KEY, RECOVERY_KEY
-from .fields import Refused
+from .constants import BOTH, ESCROW, FIDO2, KEY_FILE, PASSPHRASE, RAW_KEY, RECOVERY_KEY, STRETCHED, UNATTENDED
+from .fields import Refused, le64
 from .primitives import argon2id, blake2b, expand
 
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -51,22 +51,38 @@ def recovery_text(key):
     return "-".join(groups)
 
 
+LABELS = {PASSPHRASE: "nacre passphrase", KEY_FILE: "nacre key file", RECOVERY_KEY: "nacre recovery key",
+          RAW_KEY: "nacre raw key", BOTH: "nacre passphrase and key file", ESCROW: "nacre escrow",
+          UNATTENDED: "nacre unattended", FIDO2: "nacre fido2"}
+SHORTEST = {PASSPHRASE: 1, KEY_FILE: 1, RECOVERY_KEY: 20, RAW_KEY: 32, ESCROW: 32, UNATTENDED: 32, FIDO2: 32}
+LONGEST = {**SHORTEST, PASSPHRASE: 1 << 20, KEY_FILE: 16 << 20}
+
+
+def _check_length(kind, secret):
+    if not SHORTEST[kind] <= len(secret) <= LONGEST[kind]:
+        raise Refused("a credential of this kind has %d to %d bytes" % (SHORTEST[kind], LONGEST[kind]))
+
+
 class Credential:
     def __init__(self, kind, secret):
-        self.kind, self.secret = kind, secret
-        longest = {PASSPHRASE: 1 << 20, KEY_FILE: 16 << 20, RECOVERY_KEY: 20, RAW_KEY: 32}[kind]
-        shortest = 1 if kind in (PASSPHRASE, KEY_FILE) else longest
-        if not shortest <= len(secret) <= longest:
-            raise Refused("a credential of this kind has %d to %d bytes" % (shortest, longest))
+        _check_length(kind, secret)
+        self.kind, self.material = kind, blake2b(secret, 64) if kind == KEY_FILE else secret
 
-    def derive(self, salt, cost):
+    def derive(self, salt, cost, _body):
         """The wrapping key and the commitment."""
-        if self.kind == PASSPHRASE:
-            out = argon2id(self.secret, salt, b"nacre passphrase", cost.memory, cost.passes, cost.lanes)
-        elif self.kind == KEY_FILE:
-            out = argon2id(blake2b(self.secret, 64), salt, b"nacre key file", cost.memory, cost.passes, cost.lanes)
-        elif self.kind == RECOVERY_KEY:
-            out = expand(salt, "nacre recovery key", self.secret)
+        label = LABELS[self.kind]
+        if self.kind in STRETCHED:
+            out = argon2id(self.material, salt, label.encode(), cost.memory, cost.passes, cost.lanes)
         else:
-            out = expand(salt, "nacre raw key", self.secret)
+            out = expand(salt, label, self.material)
         return out[:32], out[32:]
+
+
+class Both(Credential):
+    """A passphrase and a key file together."""
+
+    def __init__(self, passphrase, key_file):
+        _check_length(PASSPHRASE, passphrase)
+        _check_length(KEY_FILE, key_file)
+        self.kind = BOTH
+        self.material = blake2b(le64(len(passphrase)) + passphrase + blake2b(key_file, 64), 64)

@@ -2,13 +2,14 @@
 
 import hmac
 
-from .constants import (CIPHERS, EPOCHS, HEADER_BYTES, KEY_FILE, MAGIC, PASSPHRASE, SLOT_BYTES, SLOT_KINDS, SLOTS,
-                        VERSION)
+from .constants import (BODY_BYTES, CIPHERS, EPOCHS, HEADER_BYTES, MAGIC, SEALED_OUTSIDE, SLOT_BYTES, SLOT_KINDS,
+                        SLOTS, STRETCHED, VERSION)
 from .fields import Damaged, Fields, Refused, le32, need, need_zero
 from .primitives import blake2b, open_sealed_box, open_xchacha, subkey, x25519_public
 
 MAC_OFFSET = HEADER_BYTES - 32
-SEALED_OFFSET = 135168
+SEALED_OFFSET = 233472
+SLOTS_OFFSET = 4096
 LANES_MAX = 64
 MEMORY_MAX = 4 << 30
 WORK_MAX = 256 << 30
@@ -24,7 +25,7 @@ class SlotEntry:
         fields.zero(offset + 12, 4, "a slot entry's reserved field")
         self.memory = fields.u64(offset + 16)
         need(self.kind == 0 or self.kind in SLOT_KINDS, "a slot of unknown kind %d" % self.kind)
-        if self.kind in (PASSPHRASE, KEY_FILE):
+        if self.kind in STRETCHED:
             need(self.memory % 1024 == 0, "a slot's memory is no multiple of 1024")
             need(self.memory and self.passes and self.lanes, "a slot without costs")
         else:
@@ -56,9 +57,17 @@ class Header:
         self.label = public.text(48, 64, "the label")
         self.slots = [SlotEntry(public, 112 + 24 * i) for i in range(SLOTS)]
         public.zero(880, 3216, "the public part's end")
+        self.bodies = [self._body(i) if self.slots[i].kind else b"" for i in range(SLOTS)]
 
     def keyslot(self, index):
-        return self.data[SLOT_BYTES * (index + 1):SLOT_BYTES * (index + 2)]
+        return self.data[SLOTS_OFFSET + SLOT_BYTES * index:SLOTS_OFFSET + SLOT_BYTES * (index + 1)]
+
+    def _body(self, index):
+        slot = Fields(self.keyslot(index), "slot %d" % index)
+        length = slot.u32(216)
+        need(length <= BODY_BYTES, "a slot's body of %d bytes" % length)
+        need((length != 0) == (self.slots[index].kind in SEALED_OUTSIDE), "a slot's body where none is, or none")
+        return slot.bytes(220, length)
 
     def same_slot(self, other, index):
         return self.slots[index].bytes == other.slots[index].bytes and self.keyslot(index) == other.keyslot(index)
@@ -71,10 +80,10 @@ class Header:
         """The master key and the slot's public key, or None where the credential is another's."""
         entry, slot = self.slots[index], self.keyslot(index)
         salt, commitment, nonce = slot[:32], slot[32:64], slot[64:88]
-        wrapping_key, ours = credential.derive(salt, entry)
+        wrapping_key, ours = credential.derive(salt, entry, self.bodies[index])
         if not hmac.compare_digest(ours, commitment):
             return None
-        associated = entry.bytes[:12] + entry.bytes[16:24] + salt + commitment
+        associated = entry.bytes[:12] + entry.bytes[16:24] + salt + commitment + blake2b(self.bodies[index])
         secret = open_xchacha(wrapping_key, nonce, associated, slot[88:120], slot[120:136])
         return open_sealed_box(slot[136:216], secret), x25519_public(secret)
 
