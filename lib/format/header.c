@@ -14,9 +14,9 @@
  * "header seal" subkey; associated data: volume id (16), format version (4), sequence (8):
  *     0  nonce (24)   24  tag (32)           56  ciphertext (4040), of which the plaintext is
  *          0  identity secret (32)   32  current epoch (4)   36  zero (4)
- *         40  8 epochs of 40: epoch (4), zero (4), volume key (32)
+ *         40  8 epochs of 40: epoch (4), cipher (4), volume key (32)
  *        360  32 slots of 104: public key (32), created, signed (8), name (64), NUL behind it, zeroes to its end
- *       3688  zero to the end
+ *       3688  rate of a rotation in bytes a second (8)   3696  zero to the end
  * Then random bytes, and the MAC in the last 32. */
 #include "format/header.h"
 
@@ -37,6 +37,7 @@
 #define HEADER_MAC_BYTES 32u
 #define HEADER_MAC_OFFSET (FORMAT_HEADER_BYTES - HEADER_MAC_BYTES)
 #define HEADER_MAGIC_BYTES 8u
+#define HEADER_CIPHER_OFFSET 12u
 #define HEADER_TABLE_OFFSET 112u
 #define HEADER_TABLE_ENTRY_BYTES 24u
 #define HEADER_AAD_BYTES 28u
@@ -186,7 +187,7 @@ static void header_encode_plain(const struct header_sealed *sealed, uint8_t *pla
   writer_zeroes(&w, 4);
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
     writer_u32(&w, sealed->epochs[i].epoch);
-    writer_zeroes(&w, 4);
+    writer_u32(&w, (uint32_t)sealed->epochs[i].cipher);
     writer_copy(&w, sealed->epochs[i].volume_key, sizeof sealed->epochs[i].volume_key);
   }
   for (unsigned i = 0; i < FORMAT_SLOTS; i++) {
@@ -194,24 +195,43 @@ static void header_encode_plain(const struct header_sealed *sealed, uint8_t *pla
     writer_u64(&w, (uint64_t)sealed->slots[i].created_s);
     writer_copy(&w, sealed->slots[i].name, sizeof sealed->slots[i].name);
   }
+  writer_u64(&w, sealed->rekey_rate);
   writer_zeroes(&w, w.left);
   assert(!w.bad);
 }
 
-/* The current epoch has a key, and no epoch has two. */
-static bool header_epochs_good(const struct header_sealed *sealed) {
-  bool current = false;
+const struct header_epoch *header_current_epoch(const struct header_sealed *sealed) {
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
-    uint32_t epoch = sealed->epochs[i].epoch;
-    if (epoch == 0)
-      continue;
-    current = current || epoch == sealed->current_epoch;
-    for (unsigned j = 0; j < i; j++) {
-      if (sealed->epochs[j].epoch == epoch)
-        return false;
-    }
+    if (sealed->epochs[i].epoch != 0 && sealed->epochs[i].epoch == sealed->current_epoch)
+      return &sealed->epochs[i];
   }
-  return current;
+  return NULL;
+}
+
+const struct header_epoch *header_older_epoch(const struct header_sealed *sealed) {
+  for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
+    if (sealed->epochs[i].epoch != 0 && sealed->epochs[i].epoch != sealed->current_epoch)
+      return &sealed->epochs[i];
+  }
+  return NULL;
+}
+
+/* The current epoch has a key, and of the volume's cipher; none is later, no epoch has two, and no more than two are
+ * in use. */
+static bool header_epochs_good(const struct header_sealed *sealed, enum nacre_cipher cipher) {
+  const struct header_epoch *current = header_current_epoch(sealed);
+  unsigned used = 0;
+  for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
+    const struct header_epoch *epoch = &sealed->epochs[i];
+    if (epoch->epoch == 0)
+      continue;
+    used++;
+    if (!header_cipher_known((uint32_t)epoch->cipher) || epoch->epoch > sealed->current_epoch)
+      return false;
+    if (epoch != current && epoch->epoch == sealed->current_epoch)
+      return false;
+  }
+  return current != NULL && current->cipher == cipher && used <= 2;
 }
 
 /* Nothing hides in what is not used. */
@@ -220,7 +240,7 @@ static bool header_unused_is_zero(const struct header_sealed *sealed, const uint
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
     const struct header_epoch *epoch = &sealed->epochs[i];
     if (epoch->epoch == 0)
-      zero = zero && bytes_all_zero(epoch->volume_key, sizeof epoch->volume_key);
+      zero = zero && epoch->cipher == 0 && bytes_all_zero(epoch->volume_key, sizeof epoch->volume_key);
   }
   for (unsigned i = 0; i < FORMAT_SLOTS; i++) {
     const struct header_slot_meta *meta = &sealed->slots[i];
@@ -231,14 +251,15 @@ static bool header_unused_is_zero(const struct header_sealed *sealed, const uint
   return zero;
 }
 
-static enum nacre_err header_decode_plain(const uint8_t *plain, struct header_sealed *sealed) {
+static enum nacre_err header_decode_plain(const uint8_t *plain, enum nacre_cipher cipher,
+                                          struct header_sealed *sealed) {
   struct reader r = reader_make(plain, HEADER_PLAIN_BYTES);
   reader_copy(&r, sealed->identity_secret, sizeof sealed->identity_secret);
   sealed->current_epoch = reader_u32(&r);
   reader_zeroes(&r, 4);
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
     sealed->epochs[i].epoch = reader_u32(&r);
-    reader_zeroes(&r, 4);
+    sealed->epochs[i].cipher = (enum nacre_cipher)reader_u32(&r);
     reader_copy(&r, sealed->epochs[i].volume_key, sizeof sealed->epochs[i].volume_key);
   }
   bool names_good = true;
@@ -249,10 +270,11 @@ static enum nacre_err header_decode_plain(const uint8_t *plain, struct header_se
     reader_copy(&r, meta->name, sizeof meta->name);
     names_good = names_good && header_string_good(meta->name, sizeof meta->name);
   }
+  sealed->rekey_rate = reader_u64(&r);
   reader_zeroes(&r, r.left);
   if (r.bad)
     return header_damaged("reserved bytes are not zero");
-  if (!header_epochs_good(sealed))
+  if (!header_epochs_good(sealed, cipher))
     return header_damaged("its table of volume keys");
   if (!names_good)
     return header_damaged("a slot's name has no end");
@@ -301,7 +323,7 @@ enum nacre_err header_open_sealed(const uint8_t *raw, const uint8_t master_key[3
   header_make_aad(raw, aad);
   err = aead_open(key, nonce, aad, sizeof aad, tag + AEAD_TAG_BYTES, HEADER_PLAIN_BYTES, plain, tag);
   if (err == NACRE_OK)
-    err = header_decode_plain(plain, sealed);
+    err = header_decode_plain(plain, (enum nacre_cipher)le32_get(raw + HEADER_CIPHER_OFFSET), sealed);
   if (err == NACRE_OK && !header_unused_is_zero(sealed, raw))
     err = header_damaged("an unused entry is not zero");
   if (err != NACRE_OK)
@@ -336,7 +358,7 @@ out:
 enum nacre_err header_encode(const struct header *h, const struct header_sealed *sealed, const uint8_t master_key[32],
                              uint8_t *raw) {
   assert(h->sequence > 0 && header_string_good(h->label, sizeof h->label));
-  assert(header_epochs_good(sealed));
+  assert(header_epochs_good(sealed, h->cipher));
   env_random(raw, FORMAT_HEADER_BYTES);
   header_encode_public(h, raw);
   for (unsigned i = 0; i < FORMAT_SLOTS; i++)
@@ -348,12 +370,12 @@ enum nacre_err header_encode(const struct header *h, const struct header_sealed 
 
 /* ---- Derived from what is sealed ---- */
 
-void header_volume_subkey(const struct header_sealed *sealed, const struct header_epoch *epoch,
-                          enum nacre_cipher cipher, const char *label, uint8_t out[32]) {
+void header_volume_subkey(const struct header_sealed *sealed, const struct header_epoch *epoch, const char *label,
+                          uint8_t out[32]) {
   uint8_t context[40];
   kdf_hash(sealed->identity_secret, sizeof sealed->identity_secret, context);
   le32_put(context + 32, epoch->epoch);
-  le32_put(context + 36, (uint32_t)cipher);
+  le32_put(context + 36, (uint32_t)epoch->cipher);
   kdf_subkey(epoch->volume_key, label, context, sizeof context, out);
   secmem_wipe(context, sizeof context);
 }

@@ -46,15 +46,20 @@ struct header_slot_meta {
 
 struct header_epoch {
   uint32_t epoch; /* 0: unused; the first is 1 */
+  enum nacre_cipher cipher;
   uint8_t volume_key[32];
 };
 
-/* What only the master key opens. In secmem. */
+/* What only the master key opens. In secmem.
+ *
+ * Invariants: the current epoch is in the table, and its cipher is the one of the public part. Beside it stands one
+ * more at most: the epoch before, while a rotation is under way. */
 struct header_sealed {
   uint8_t identity_secret[32];
   uint32_t current_epoch;
   struct header_epoch epochs[FORMAT_EPOCHS];
   struct header_slot_meta slots[FORMAT_SLOTS];
+  uint64_t rekey_rate; /* bytes a second that a rotation may rewrite; 0: as many as it can */
 };
 
 struct header {
@@ -79,9 +84,12 @@ NACRE_MUST_USE enum nacre_err header_encode(const struct header *h, const struct
                                             const uint8_t master_key[32], uint8_t *raw);
 
 /* Subkeys of an epoch's volume key: label "node", "data", "superblock" or "log", context: identity secret's hash,
- * epoch, cipher. */
-void header_volume_subkey(const struct header_sealed *sealed, const struct header_epoch *epoch,
-                          enum nacre_cipher cipher, const char *label, uint8_t out[32]);
+ * epoch, its cipher. */
+void header_volume_subkey(const struct header_sealed *sealed, const struct header_epoch *epoch, const char *label,
+                          uint8_t out[32]);
+/* The entry of the current epoch; of another one that is still in use, or NULL where there is none. */
+const struct header_epoch *header_current_epoch(const struct header_sealed *sealed);
+const struct header_epoch *header_older_epoch(const struct header_sealed *sealed);
 /* The MAC at the end of an encoded header. */
 void header_mac(const uint8_t *raw, uint8_t out[32]);
 /* Public name of the identity secret, what --expect-id and an anchor go by. */

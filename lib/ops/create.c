@@ -112,6 +112,7 @@ static enum nacre_err make_keys(struct create *c, const struct nacre_credential 
   env_random(c->sealed->identity_secret, sizeof c->sealed->identity_secret);
   c->sealed->current_epoch = 1;
   c->sealed->epochs[0].epoch = 1;
+  c->sealed->epochs[0].cipher = request->cipher;
   env_random(c->sealed->epochs[0].volume_key, sizeof c->sealed->epochs[0].volume_key);
 
   c->header->version = FORMAT_VERSION;
@@ -171,7 +172,7 @@ static enum nacre_err with_engine(struct create *c, struct workers *workers, boo
   struct engine_options options = {
       .read_only = !make_root, .memory_bytes = ENGINE_MEMORY_BYTES, .header_sequence = c->header->sequence};
   header_mac(c->raw, options.header_mac);
-  enum nacre_err err = volume_keys(c->sealed, c->header->cipher, &keys);
+  enum nacre_err err = volume_keys(c->sealed, &keys);
   if (err != NACRE_OK) {
     engine_keys_free(&keys);
     return err;
@@ -192,7 +193,7 @@ static enum nacre_err make_tree(struct create *c, struct workers *workers) {
                                      .header_sequence = c->header->sequence};
   header_mac(c->raw, geometry.header_mac);
   struct engine_keys keys;
-  enum nacre_err err = volume_keys(c->sealed, c->header->cipher, &keys);
+  enum nacre_err err = volume_keys(c->sealed, &keys);
   if (err == NACRE_OK)
     err = engine_create(c->store, &keys, &geometry);
   engine_keys_free(&keys);

@@ -3,9 +3,7 @@
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/err.h"
-#include "base/secmem.h"
-
-#include <stdlib.h>
+#include "ops/header_change.h"
 
 enum nacre_err slot_cost(const struct nacre_credential *cred, const struct nacre_kdf_cost *wanted,
                          struct nacre_kdf_cost *cost) {
@@ -46,58 +44,6 @@ void slots_each(struct volume *v, void (*fn)(void *arg, const struct nacre_slot_
   pthread_mutex_unlock(&v->header_lock);
 }
 
-/* A header being changed: copies that take the place of the volume's when they are durable. */
-struct change {
-  struct header *header;
-  struct header_sealed *sealed;
-  uint8_t *raw;
-};
-
-static void change_free(struct change *c) {
-  free(c->header);
-  secmem_free(c->sealed);
-  free(c->raw);
-}
-
-static enum nacre_err change_begin(struct volume *v, struct change *c) {
-  memset(c, 0, sizeof *c);
-  ERR_TRY(engine_check_writable(v->engine));
-  if (v->header_failed) {
-    err_set(NACRE_ERR_READ_ONLY, "an earlier change of the keyslots failed; open the volume again first");
-    return NACRE_ERR_READ_ONLY;
-  }
-  c->header = malloc(sizeof *c->header);
-  c->sealed = secmem_alloc(sizeof *c->sealed);
-  c->raw = malloc(FORMAT_HEADER_BYTES);
-  if (!c->header || !c->sealed || !c->raw) {
-    err_set(NACRE_ERR_NO_MEMORY, "out of memory");
-    return NACRE_ERR_NO_MEMORY;
-  }
-  memcpy(c->header, v->header, sizeof *c->header);
-  memcpy(c->sealed, v->sealed, sizeof *c->sealed);
-  return NACRE_OK;
-}
-
-/* Once the first byte is written nobody knows what the copies hold, so a failure ends all changes of this opening:
- * the next one reads what is there and makes the copies agree. */
-static enum nacre_err change_commit(struct volume *v, struct change *c) {
-  c->header->sequence++;
-  ERR_TRY(header_encode(c->header, c->sealed, v->master_key, c->raw));
-  v->header_failed = true;
-  ERR_TRY(headers_write(&v->store, c->raw));
-  uint8_t mac[32];
-  header_mac(c->raw, mac);
-  ERR_TRY(engine_commit_header(v->engine, c->header->sequence, mac));
-  v->header_failed = false;
-  struct header *header = v->header;
-  struct header_sealed *sealed = v->sealed;
-  v->header = c->header;
-  v->sealed = c->sealed;
-  c->header = header;
-  c->sealed = sealed;
-  return NACRE_OK;
-}
-
 /* Slot of that number that is in use. */
 static enum nacre_err slot_check(const struct header *h, uint32_t index) {
   if (index >= FORMAT_SLOTS)
@@ -115,8 +61,8 @@ static uint32_t slots_used(const struct header *h) {
 }
 
 static enum nacre_err add_locked(struct volume *v, const struct slot_request *request,
-                                 const struct nacre_kdf_cost *cost, struct change *c, uint32_t *index) {
-  ERR_TRY(change_begin(v, c));
+                                 const struct nacre_kdf_cost *cost, struct header_change *c, uint32_t *index) {
+  ERR_TRY(header_change_begin(v, c));
   uint32_t i = 0;
   while (i < FORMAT_SLOTS && c->header->slots[i].kind != NACRE_SLOT_EMPTY)
     i++;
@@ -124,7 +70,7 @@ static enum nacre_err add_locked(struct volume *v, const struct slot_request *re
     return err_set(NACRE_ERR_TOO_LARGE, "all %u slots are in use", FORMAT_SLOTS);
   memset(&c->sealed->slots[i], 0, sizeof c->sealed->slots[i]);
   ERR_TRY(slot_fill(c->header, c->sealed, v->master_key, i, request, cost));
-  ERR_TRY(change_commit(v, c));
+  ERR_TRY(header_change_commit(v, c));
   *index = i;
   return NACRE_OK;
 }
@@ -132,49 +78,49 @@ static enum nacre_err add_locked(struct volume *v, const struct slot_request *re
 enum nacre_err slots_add(struct volume *v, const struct slot_request *request, uint32_t *index) {
   struct nacre_kdf_cost cost;
   ERR_TRY(slot_cost(request->cred, request->cost, &cost));
-  struct change c;
+  struct header_change c;
   pthread_mutex_lock(&v->header_lock);
   enum nacre_err err = add_locked(v, request, &cost, &c, index);
   pthread_mutex_unlock(&v->header_lock);
-  change_free(&c);
+  header_change_free(&c);
   return err;
 }
 
-static enum nacre_err remove_locked(struct volume *v, uint32_t index, bool force, struct change *c) {
-  ERR_TRY(change_begin(v, c));
+static enum nacre_err remove_locked(struct volume *v, uint32_t index, bool force, struct header_change *c) {
+  ERR_TRY(header_change_begin(v, c));
   ERR_TRY(slot_check(c->header, index));
   if (slots_used(c->header) == 1 && !force)
     return err_set(NACRE_ERR_WEAK, "slot %u is the last one: without it nothing opens the volume ever again", index);
   /* header_encode fills the place of an empty slot with fresh random bytes. */
   memset(&c->header->slots[index], 0, sizeof c->header->slots[index]);
   memset(&c->sealed->slots[index], 0, sizeof c->sealed->slots[index]);
-  return change_commit(v, c);
+  return header_change_commit(v, c);
 }
 
 enum nacre_err slots_remove(struct volume *v, uint32_t index, bool force) {
-  struct change c;
+  struct header_change c;
   pthread_mutex_lock(&v->header_lock);
   enum nacre_err err = remove_locked(v, index, force, &c);
   pthread_mutex_unlock(&v->header_lock);
-  change_free(&c);
+  header_change_free(&c);
   return err;
 }
 
 static enum nacre_err change_locked(struct volume *v, uint32_t index, const struct slot_request *request,
-                                    const struct nacre_kdf_cost *cost, struct change *c) {
-  ERR_TRY(change_begin(v, c));
+                                    const struct nacre_kdf_cost *cost, struct header_change *c) {
+  ERR_TRY(header_change_begin(v, c));
   ERR_TRY(slot_check(c->header, index));
   ERR_TRY(slot_fill(c->header, c->sealed, v->master_key, index, request, cost));
-  return change_commit(v, c);
+  return header_change_commit(v, c);
 }
 
 enum nacre_err slots_change(struct volume *v, uint32_t index, const struct slot_request *request) {
   struct nacre_kdf_cost cost;
   ERR_TRY(slot_cost(request->cred, request->cost, &cost));
-  struct change c;
+  struct header_change c;
   pthread_mutex_lock(&v->header_lock);
   enum nacre_err err = change_locked(v, index, request, &cost, &c);
   pthread_mutex_unlock(&v->header_lock);
-  change_free(&c);
+  header_change_free(&c);
   return err;
 }

@@ -8,17 +8,17 @@
 #include <stdlib.h>
 
 static enum nacre_err epoch_key(const struct header_sealed *sealed, const struct header_epoch *epoch,
-                                enum nacre_cipher cipher, const char *label, struct aead_key **out) {
+                                const char *label, struct aead_key **out) {
   uint8_t *bytes = secmem_alloc(AEAD_KEY_BYTES);
   if (!bytes)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
-  header_volume_subkey(sealed, epoch, cipher, label, bytes);
-  enum nacre_err err = aead_key_new(cipher, bytes, out);
+  header_volume_subkey(sealed, epoch, label, bytes);
+  enum nacre_err err = aead_key_new(epoch->cipher, bytes, out);
   secmem_free(bytes);
   return err;
 }
 
-enum nacre_err volume_keys(const struct header_sealed *sealed, enum nacre_cipher cipher, struct engine_keys *out) {
+enum nacre_err volume_keys(const struct header_sealed *sealed, struct engine_keys *out) {
   memset(out, 0, sizeof *out);
   bool current_there = false;
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
@@ -27,10 +27,10 @@ enum nacre_err volume_keys(const struct header_sealed *sealed, enum nacre_cipher
     if (epoch->epoch == 0)
       continue;
     keys->epoch = epoch->epoch;
-    ERR_TRY(epoch_key(sealed, epoch, cipher, "node", &keys->node));
-    ERR_TRY(epoch_key(sealed, epoch, cipher, "data", &keys->data));
-    ERR_TRY(epoch_key(sealed, epoch, cipher, "superblock", &keys->superblock));
-    ERR_TRY(epoch_key(sealed, epoch, cipher, "log", &keys->log));
+    ERR_TRY(epoch_key(sealed, epoch, "node", &keys->node));
+    ERR_TRY(epoch_key(sealed, epoch, "data", &keys->data));
+    ERR_TRY(epoch_key(sealed, epoch, "superblock", &keys->superblock));
+    ERR_TRY(epoch_key(sealed, epoch, "log", &keys->log));
     current_there |= epoch->epoch == sealed->current_epoch;
   }
   out->current_epoch = sealed->current_epoch;
@@ -78,7 +78,7 @@ static enum nacre_err unlock_asking(const struct headers *h, const struct volume
 
 static enum nacre_err open_engine(struct volume *v, const struct volume_options *options, const uint8_t *raw) {
   struct engine_keys keys;
-  enum nacre_err err = volume_keys(v->sealed, v->header->cipher, &keys);
+  enum nacre_err err = volume_keys(v->sealed, &keys);
   if (err != NACRE_OK) {
     engine_keys_free(&keys);
     return err;

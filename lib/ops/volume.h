@@ -49,7 +49,6 @@ NACRE_MUST_USE enum nacre_err volume_open(struct store *store, const struct volu
 void volume_free(struct volume *v);
 
 /* The AEAD keys of every epoch in the table. Free with engine_keys_free, also on failure. */
-NACRE_MUST_USE enum nacre_err volume_keys(const struct header_sealed *sealed, enum nacre_cipher cipher,
-                                          struct engine_keys *out);
+NACRE_MUST_USE enum nacre_err volume_keys(const struct header_sealed *sealed, struct engine_keys *out);
 
 #endif

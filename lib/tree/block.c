@@ -8,7 +8,7 @@
 
 void block_io_start(struct block_io *io, struct store *store, const struct engine_keys *keys) {
   io->store = store;
-  io->keys = *keys;
+  atomic_init(&io->keys, keys);
   pthread_mutex_init(&io->lock, NULL);
   block_new_session(io);
 }
@@ -22,6 +22,20 @@ static void session_draw(struct block_io *io) {
   env_random(io->session, sizeof io->session);
   io->counter = 0;
   io->session_bytes = 0;
+}
+
+void block_use_keys(struct block_io *io, const struct engine_keys *keys) {
+  uint32_t before = block_current_epoch(io);
+  pthread_mutex_lock(&io->lock);
+  if (keys->current_epoch != before)
+    io->sealed_blocks = io->sealed_bytes = 0;
+  session_draw(io);
+  pthread_mutex_unlock(&io->lock);
+  atomic_store_explicit(&io->keys, keys, memory_order_release);
+}
+
+uint32_t block_current_epoch(const struct block_io *io) {
+  return atomic_load_explicit(&io->keys, memory_order_acquire)->current_epoch;
 }
 
 void block_new_session(struct block_io *io) {
@@ -64,8 +78,9 @@ void block_take_nonces(struct block_io *io, uint32_t count, uint64_t bytes, uint
 }
 
 const struct aead_key *block_key(const struct block_io *io, uint32_t epoch, enum format_kind kind) {
+  const struct engine_keys *keys = atomic_load_explicit(&io->keys, memory_order_acquire);
   for (unsigned i = 0; epoch != 0 && i < FORMAT_EPOCHS; i++) {
-    const struct engine_epoch_keys *k = &io->keys.epochs[i];
+    const struct engine_epoch_keys *k = &keys->epochs[i];
     if (k->epoch != epoch)
       continue;
     switch (kind) {
@@ -86,7 +101,7 @@ const struct aead_key *block_key(const struct block_io *io, uint32_t epoch, enum
 
 enum nacre_err block_seal(struct block_io *io, enum format_kind kind, uint8_t level, struct ptr *p,
                           const uint8_t *plain, uint8_t *cipher) {
-  p->epoch = io->keys.current_epoch;
+  p->epoch = block_current_epoch(io);
   const struct aead_key *key = block_key(io, p->epoch, kind);
   if (key == NULL)
     return err_set(NACRE_ERR_ARGUMENT, "the current key epoch has no key");
@@ -117,7 +132,7 @@ enum nacre_err block_read(struct block_io *io, enum format_kind kind, uint8_t le
 
 enum nacre_err block_seal_extent(struct block_io *io, struct extent *x, const uint8_t *const chunks[],
                                  uint8_t *cipher) {
-  x->epoch = io->keys.current_epoch;
+  x->epoch = block_current_epoch(io);
   const struct aead_key *key = block_key(io, x->epoch, FORMAT_KIND_DATA);
   if (key == NULL)
     return err_set(NACRE_ERR_ARGUMENT, "the current key epoch has no key");

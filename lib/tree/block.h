@@ -8,10 +8,12 @@
 #include "format/extent.h"
 #include "tree/engine.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct block_io {
   struct store *store;
-  struct engine_keys keys;
+  /* Replaced as a whole, by engine_replace_keys; a set that was replaced stays in memory for those who still read. */
+  const struct engine_keys *_Atomic keys;
   pthread_mutex_t lock; /* guards what follows */
   uint8_t session[16];
   uint64_t counter;
@@ -19,12 +21,16 @@ struct block_io {
   uint64_t sealed_blocks, sealed_bytes; /* under the current epoch's keys, ever, as far as is known */
 };
 
-/* Borrows the keys' contents; block_io_end frees nothing of them. */
+/* The keys stay the caller's. */
 void block_io_start(struct block_io *io, struct store *store, const struct engine_keys *keys);
 void block_io_end(struct block_io *io);
 void block_new_session(struct block_io *io);
 /* Consume `count` counters for `bytes` bytes; the first nonce of the run. */
 void block_take_nonces(struct block_io *io, uint32_t count, uint64_t bytes, uint8_t nonce[AEAD_NONCE_BYTES]);
+
+/* From here on seal under these keys' current epoch. No sealing may be going on; opening may. */
+void block_use_keys(struct block_io *io, const struct engine_keys *keys);
+uint32_t block_current_epoch(const struct block_io *io);
 
 /* Add what was sealed before this opening to the count. */
 void block_count_sealed(struct block_io *io, uint64_t blocks, uint64_t bytes);

@@ -61,10 +61,14 @@ enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence, 
   return engine_commit(e);
 }
 
-enum nacre_err engine_pause(struct engine *e) {
+void committer_hold(struct engine *e) {
   pthread_mutex_lock(&e->commit_lock);
   right_take(e);
   pthread_mutex_unlock(&e->commit_lock);
+}
+
+enum nacre_err engine_pause(struct engine *e) {
+  committer_hold(e);
   if (engine_check_writable(e) != NACRE_OK) {
     gate_close(&e->gate);
     return NACRE_OK;

@@ -7,10 +7,16 @@
 #include "tree/spacelog.h"
 #include "tree/tree.h"
 
+/* Keys as they are or were in use. What was replaced is freed with the engine: a reader may be opening with it. */
+struct key_set {
+  struct engine_keys keys;
+  struct key_set *older;
+};
+
 struct engine {
   struct store *store;
   struct workers *workers;
-  struct engine_keys keys;
+  struct key_set *keys; /* in use; behind it those that it took the place of */
   struct block_io io;
   struct alloc alloc;
   struct tree tree;
@@ -102,6 +108,8 @@ NACRE_MUST_USE enum nacre_err commit_run(struct engine *e, bool hold);
 /* ---- committer.c ---- */
 NACRE_MUST_USE enum nacre_err committer_start(struct engine *e);
 void committer_stop(struct engine *e);
+/* Wait for a commit that runs, and let none begin until engine_resume. */
+void committer_hold(struct engine *e);
 /* Have the thread commit soon. False if there is none. */
 bool committer_ask(struct engine *e);
 

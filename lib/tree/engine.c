@@ -30,18 +30,43 @@ void engine_keys_free(struct engine_keys *keys) {
   *keys = (struct engine_keys){0};
 }
 
-static struct engine *engine_new(struct store *store, const struct engine_keys *keys, struct workers *workers,
+/* Takes the keys over. NULL when out of memory. */
+static struct key_set *key_set_new(struct engine_keys *keys, struct key_set *older) {
+  struct key_set *set = calloc(1, sizeof *set);
+  if (set == NULL)
+    return NULL;
+  set->keys = *keys;
+  set->older = older;
+  *keys = (struct engine_keys){0};
+  return set;
+}
+
+static void key_sets_free(struct key_set *set) {
+  while (set != NULL) {
+    struct key_set *older = set->older;
+    engine_keys_free(&set->keys);
+    free(set);
+    set = older;
+  }
+}
+
+/* Takes the keys over, but not on failure. */
+static struct engine *engine_new(struct store *store, struct engine_keys *keys, struct workers *workers,
                                  const struct engine_options *options) {
   struct engine *e = calloc(1, sizeof *e);
   if (e == NULL)
     return NULL;
+  e->keys = key_set_new(keys, NULL);
+  if (e->keys == NULL) {
+    free(e);
+    return NULL;
+  }
   e->store = store;
   e->workers = workers;
-  e->keys = *keys;
   e->options = *options;
   e->read_only = options->read_only || store->read_only;
   env_random(e->branch.id, sizeof e->branch.id);
-  block_io_start(&e->io, store, keys);
+  block_io_start(&e->io, store, &e->keys->keys);
   gate_start(&e->gate);
   pthread_mutex_init(&e->state_lock, NULL);
   pthread_mutex_init(&e->grow_lock, NULL);
@@ -65,8 +90,9 @@ static void engine_unload(struct engine *e) {
   memset(&e->alloc, 0, sizeof e->alloc);
 }
 
-/* All but the keys. */
-static void engine_free(struct engine *e) {
+void engine_close(struct engine *e) {
+  if (e == NULL)
+    return;
   committer_stop(e);
   engine_unload(e);
   for (unsigned i = 0; i < e->buffer_count; i++)
@@ -78,15 +104,8 @@ static void engine_free(struct engine *e) {
   pthread_mutex_destroy(&e->state_lock);
   gate_end(&e->gate);
   block_io_end(&e->io);
+  key_sets_free(e->keys);
   free(e);
-}
-
-void engine_close(struct engine *e) {
-  if (e == NULL)
-    return;
-  struct engine_keys keys = e->keys;
-  engine_free(e);
-  engine_keys_free(&keys);
 }
 
 /* ---- Making ---- */
@@ -169,15 +188,14 @@ static enum nacre_err create_in(struct engine *e, const struct engine_geometry *
   return fill_ring(e);
 }
 
-enum nacre_err engine_create(struct store *store, const struct engine_keys *keys,
-                             const struct engine_geometry *geometry) {
+enum nacre_err engine_create(struct store *store, struct engine_keys *keys, const struct engine_geometry *geometry) {
   struct workers *workers = NULL;
   ERR_TRY(workers_new(0, &workers));
   struct engine_options options = {.memory_bytes = 1u << 20};
   struct engine *e = engine_new(store, keys, workers, &options);
   enum nacre_err err = e == NULL ? err_set(NACRE_ERR_NO_MEMORY, "out of memory") : create_in(e, geometry);
-  if (e != NULL)
-    engine_free(e);
+  engine_close(e);
+  engine_keys_free(keys);
   workers_free(workers);
   return err;
 }
@@ -263,7 +281,7 @@ static enum nacre_err check_header(const struct engine *e, const struct superblo
 
 /* Also where an older commit is taken: the newest one's blocks were sealed all the same. */
 static void count_sealed(struct engine *e, const struct superblock *newest) {
-  if (newest->epoch != e->keys.current_epoch)
+  if (newest->epoch != block_current_epoch(&e->io))
     return;
   block_count_sealed(&e->io, newest->sealed_blocks, newest->sealed_bytes);
   block_count_sealed(&e->io, 1, SUPERBLOCK_PLAIN_BYTES);
@@ -342,7 +360,6 @@ enum nacre_err engine_open(struct store *store, struct engine_keys *keys, struct
     engine_keys_free(keys);
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   }
-  *keys = (struct engine_keys){0};
   enum nacre_err err = open_in(e);
   if (err == NACRE_OK)
     err = committer_start(e);
@@ -352,6 +369,23 @@ enum nacre_err engine_open(struct store *store, struct engine_keys *keys, struct
   }
   *out = e;
   return NACRE_OK;
+}
+
+/* Transactions and commits seal, and nothing else does. */
+enum nacre_err engine_replace_keys(struct engine *e, struct engine_keys *keys) {
+  struct key_set *set = key_set_new(keys, e->keys);
+  if (set == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  committer_hold(e);
+  gate_close(&e->gate);
+  e->keys = set;
+  block_use_keys(&e->io, &set->keys);
+  engine_resume(e);
+  return NACRE_OK;
+}
+
+uint32_t engine_epoch(const struct engine *e) {
+  return block_current_epoch(&e->io);
 }
 
 void engine_set_flush(struct engine *e, engine_flush_fn fn, void *arg) {

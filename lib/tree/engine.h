@@ -61,15 +61,21 @@ struct engine_options {
   void *arg;
 };
 
-/* Write the first superblock (generation 1) of an empty tree. Headers are the caller's. The keys stay the caller's.
- */
-NACRE_MUST_USE enum nacre_err engine_create(struct store *store, const struct engine_keys *keys,
+/* Write the first superblock (generation 1) of an empty tree. Headers are the caller's. Takes over keys (also on
+ * failure). */
+NACRE_MUST_USE enum nacre_err engine_create(struct store *store, struct engine_keys *keys,
                                             const struct engine_geometry *geometry);
 /* Takes over keys (also on failure). The store and workers stay the caller's and must outlive the engine. */
 NACRE_MUST_USE enum nacre_err engine_open(struct store *store, struct engine_keys *keys, struct workers *workers,
                                           const struct engine_options *options, struct engine **out);
 /* Ends the commit thread and frees everything without a commit. */
 void engine_close(struct engine *e);
+
+/* From here on seal under these keys, which it takes over (not on failure). They hold those of every epoch that is
+ * still in use. */
+NACRE_MUST_USE enum nacre_err engine_replace_keys(struct engine *e, struct engine_keys *keys);
+/* The one that is sealed under now. */
+uint32_t engine_epoch(const struct engine *e);
 
 /* Called by commits: first with final false and the gate open (flush what you can, with transactions of class
  * TXN_FLUSH), then with final true and the gate closed (flush all that is left, with the given txn and no other;

@@ -18,8 +18,9 @@ static enum nacre_err slot_open(struct block_io *io, uint64_t index, const uint8
   uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
   uint32_t epoch = 0;
   enum nacre_err err = NACRE_ERR_DAMAGED;
+  const struct engine_keys *keys = atomic_load_explicit(&io->keys, memory_order_acquire);
   for (unsigned i = 0; i < FORMAT_EPOCHS && err == NACRE_ERR_DAMAGED; i++) {
-    epoch = io->keys.epochs[i].epoch;
+    epoch = keys->epochs[i].epoch;
     if (epoch == 0)
       continue;
     struct ptr p = slot_ptr(index, epoch);

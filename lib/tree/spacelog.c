@@ -202,7 +202,7 @@ static enum nacre_err write_segments(struct block_io *io, const struct spacelog_
   uint8_t base[AEAD_NONCE_BYTES];
   block_take_nonces(io, segments, units_for(w->plain_bytes) * FORMAT_UNIT_BYTES, base);
   writer_copy(index, base, sizeof base);
-  const struct aead_key *key = block_key(io, io->keys.current_epoch, FORMAT_KIND_CHECKPOINT_SEGMENT);
+  const struct aead_key *key = block_key(io, block_current_epoch(io), FORMAT_KIND_CHECKPOINT_SEGMENT);
   enum nacre_err err = NACRE_OK;
   for (uint32_t i = 0; i < segments && err == NACRE_OK; i++) {
     size_t done = (size_t)i * SEGMENT_BYTES;
@@ -211,7 +211,7 @@ static enum nacre_err write_segments(struct block_io *io, const struct spacelog_
     uint8_t aad[PTR_AAD_BYTES], nonce[AEAD_NONCE_BYTES], tag[AEAD_TAG_BYTES];
     memset(cipher, 0, len);
     memcpy(cipher, w->plain + done, part);
-    ptr_aad(FORMAT_KIND_CHECKPOINT_SEGMENT, 0, io->keys.current_epoch, (uint32_t)len, w->generation, aad);
+    ptr_aad(FORMAT_KIND_CHECKPOINT_SEGMENT, 0, block_current_epoch(io), (uint32_t)len, w->generation, aad);
     aead_nonce_add(base, i, nonce);
     err = aead_seal(key, nonce, aad, sizeof aad, cipher, len, cipher, tag);
     if (err == NACRE_OK)

@@ -50,7 +50,7 @@ static void show_slot(const struct keyslot *slot, const char *passphrase) {
   show("slot-secret", secret, sizeof secret);
 }
 
-static void show_sealed(const struct header *h, const struct unlocked *u) {
+static void show_sealed(const struct unlocked *u) {
   static const char *const labels[] = {"node", "data", "superblock", "log"};
   uint8_t key[32];
   show("master-key", u->master_key, SECRET_BYTES);
@@ -65,7 +65,7 @@ static void show_sealed(const struct header *h, const struct unlocked *u) {
       continue;
     show("volume-key", epoch->volume_key, sizeof epoch->volume_key);
     for (size_t n = 0; n < sizeof labels / sizeof labels[0]; n++) {
-      header_volume_subkey(u->sealed, epoch, h->cipher, labels[n], key);
+      header_volume_subkey(u->sealed, epoch, labels[n], key);
       char name[32];
       snprintf(name, sizeof name, "%s-key", labels[n]);
       show(name, key, sizeof key);
@@ -85,7 +85,7 @@ int main(int argc, char **argv) {
   must(credential_new(NACRE_SLOT_PASSPHRASE, argv[2], strlen(argv[2]), &cred) == NACRE_OK, "credential");
   must(unlock(h, cred, &options, &u) == NACRE_OK, "unlock");
   show_slot(&h->copy[u.copy].slots[u.slot], argv[2]);
-  show_sealed(&h->copy[u.copy], &u);
+  show_sealed(&u);
   unlocked_free(&u);
   credential_free(cred);
   headers_free(h);

@@ -30,6 +30,8 @@ def refused(parse, *args):
         return str(error)
 
 
+# A generation that belongs into the slot behind.
+OTHER_SLOT = object()
 # Offset, struct code, value, and a part of what the reader then says.
 HEADER = [
     (0, "B", 0, "no magic"), (8, "<I", 1, "format version 1"), (12, "<I", 4, "unknown cipher"),
@@ -40,11 +42,12 @@ HEADER = [
     (4095, "B", 1, "public part"), (4096 + 216, "<I", 1, "body where none is"),
     (4096 + 7168 * 7 + 216, "<I", 0, "body where none is"), (4096 + 7168 * 7 + 216, "<I", 6949, "a slot's body of")]
 SEALED = [
-    (32, "<I", 2, "no key"), (32, "<I", 0, "no key"), (36, "<I", 1, "after the epoch"), (44, "<I", 1, "reserved"),
+    (32, "<I", 2, "no key"), (32, "<I", 0, "no key"), (36, "<I", 1, "after the epoch"), (44, "<I", 4, "unknown cipher"),
+    (44, "<I", 0, "unknown cipher"), (84, "<I", 1, "unused epoch"),
     (80, "<I", 1, "twice"), (88, "B", 1, "unused epoch"), (400 + 63, "B", 1, "slot's name"),
-    (360 + 104 * 31, "B", 1, "empty slot"), (3688, "B", 1, "the end"), (4039, "B", 1, "the end")]
+    (360 + 104 * 31, "B", 1, "empty slot"), (3696, "B", 1, "the end"), (4039, "B", 1, "the end")]
 NEWEST = [
-    (16, "<Q", 1, "incompatible"), (24, "<Q", 0, "stands in slot"), (24, "<Q", 4, "stands in slot"),
+    (16, "<Q", 1, "incompatible"), (24, "<Q", 0, "stands in slot"), (24, "<Q", OTHER_SLOT, "stands in slot"),
     (48, "16s", bytes(16), "no parent"), (64, "<Q", 0, "header sequence"), (80, "<Q", 4225, "multiple of 64"),
     (80, "<Q", 4160, "out of bounds"), (80, "<Q", 1 << 44, "out of bounds"),
     (88, "<Q", (1 << 44) + 64, "out of bounds"),
@@ -72,6 +75,7 @@ def forge_fields(checks, volume):
             ("header", HEADER, header.data, Header, ()), ("sealed part", SEALED, sealed.plain, SealedPart, (header,)),
             ("superblock", NEWEST, volume.newest.plain, Superblock, (slot,))):
         for offset, code, value, expected in table:
+            value = volume.newest.generation + 1 if value is OTHER_SLOT else value
             said = refused(parse, patched(data, offset, code, value), *args)
             checks.check("%s, %s at %d: %s" % (what, value, offset, expected), expected in said, said)
 

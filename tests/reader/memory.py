@@ -30,7 +30,7 @@ class Memory(Container):
 
     def __init__(self, data):  # pylint: disable=super-init-not-called
         self.data, self.size = data, len(data)
-        self.cipher, self.keys = None, {}
+        self.ciphers, self.keys = {}, {}
         self.spans = set()
         self.flipped = self.forge = None
 

@@ -14,13 +14,13 @@ class Container:
     def __init__(self, path):
         self.fd = os.open(path, os.O_RDONLY)
         self.size = os.lseek(self.fd, 0, os.SEEK_END)
-        self.cipher, self.keys = None, {}
+        self.ciphers, self.keys = {}, {}
 
     def close(self):
         os.close(self.fd)
 
-    def set_keys(self, cipher, keys):
-        self.cipher, self.keys = cipher, keys
+    def set_keys(self, ciphers, keys):
+        self.ciphers, self.keys = ciphers, keys
 
     def read(self, offset, size):
         parts = []
@@ -45,7 +45,7 @@ class Container:
         """The plaintext of one block; Damaged where it does not authenticate."""
         need(epoch in self.keys, "epoch %d is not in the table" % epoch)
         associated = struct.pack("<BBBBIIQ", kind, level, VERSION, 0, epoch, len(ciphertext), birth)
-        return open_aead(self.cipher, self.keys[epoch][LABEL_OF[kind]], nonce, associated, ciphertext, tag_field)
+        return open_aead(self.ciphers[epoch], self.keys[epoch][LABEL_OF[kind]], nonce, associated, ciphertext, tag_field)
 
     def open_block(self, kind, level, pointer):
         return self.unseal(kind, level, pointer.epoch, pointer.birth, pointer.nonce, pointer.tag_field,

@@ -103,16 +103,21 @@ class SealedPart:
         self.epoch = fields.u32(32)
         fields.zero(36, 4, "the field after the epoch")
         self.volume_keys = {}
+        self.ciphers = {}
         for i in range(EPOCHS):
             offset = 40 + 40 * i
             epoch = fields.u32(offset)
-            fields.zero(offset + 4, 4, "an epoch's reserved field")
             if epoch == 0:
                 fields.zero(offset, 40, "an unused epoch entry")
                 continue
             need(epoch not in self.volume_keys, "an epoch stands twice")
+            need(fields.u32(offset + 4) in CIPHERS, "an epoch has an unknown cipher")
+            self.ciphers[epoch] = fields.u32(offset + 4)
             self.volume_keys[epoch] = fields.bytes(offset + 8, 32)
         need(self.epoch in self.volume_keys, "the current epoch has no key")
+        need(self.epoch == max(self.volume_keys), "an epoch is later than the current one")
+        need(len(self.volume_keys) <= 2, "more than two epochs are in use")
+        need(self.ciphers[self.epoch] == header.cipher, "the current epoch has another cipher than the volume")
         self.slots = []
         for i in range(SLOTS):
             offset = 360 + 104 * i
@@ -120,12 +125,13 @@ class SealedPart:
                 fields.zero(offset, 104, "an empty slot's entry")
             self.slots.append({"public_key": fields.bytes(offset, 32), "created": fields.i64(offset + 32),
                                "name": fields.text(offset + 40, 64, "a slot's name")})
-        fields.zero(3688, 352, "the end")
+        self.rekey_rate = fields.u64(3688)
+        fields.zero(3696, 344, "the end")
         self.fingerprint = subkey(self.identity, "fingerprint")
 
-    def keys(self, epoch, cipher):
+    def keys(self, epoch):
         """The four subkeys of an epoch, by label."""
-        context = blake2b(self.identity) + le32(epoch) + le32(cipher)
+        context = blake2b(self.identity) + le32(epoch) + le32(self.ciphers[epoch])
         return {label: subkey(self.volume_keys[epoch], label, context)
                 for label in ("node", "data", "superblock", "log")}
 

@@ -93,8 +93,8 @@ class Volume:
         """9.2 to 9.6"""
         report = Report()
         self.header, self.sealed, self.slot = unlock(copies, credential, only_slot, report)
-        self.container.set_keys(self.header.cipher, {epoch: self.sealed.keys(epoch, self.header.cipher)
-                                                     for epoch in self.sealed.volume_keys})
+        self.container.set_keys(self.sealed.ciphers,
+                                {epoch: self.sealed.keys(epoch) for epoch in self.sealed.volume_keys})
         self.ring = read_ring(self.container, self.container.keys, report)
         need(self.ring, report.problems[0] if report.problems else "no superblock opens")
         self.newest = max(self.ring.values(), key=lambda superblock: superblock.generation)
