@@ -117,6 +117,18 @@ bool terminal_ask_secret(const char *prompt, struct secret *secret) {
   return got;
 }
 
+bool terminal_ask_line(const char *prompt, char *line, size_t size) {
+  const int fd = terminal_open();
+  if (fd < 0)
+    return false;
+  size_t len = 0;
+  write_all(fd, prompt);
+  const bool got = read_line(fd, line, size - 1, &len);
+  line[got ? len : 0] = '\0';
+  (void)close(fd);
+  return got;
+}
+
 bool terminal_confirm(const char *question, bool otherwise) {
   const int fd = terminal_open();
   if (fd < 0)

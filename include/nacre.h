@@ -614,6 +614,76 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_verify(nacre_volume *vol, struct n
                                                      nacre_progress_fn progress, void *progress_arg,
                                                      nacre_cancel *cancel);
 
+/* ---- Erasing: every key that a container has is destroyed, after which nobody opens it, with whatever credential
+ * --- */
+
+/* What becomes of the blocks, which nobody can read once the keys are gone. */
+enum nacre_erase_rest {
+  NACRE_ERASE_REST_AUTO = 0,      /* discarded where the storage can, else overwritten */
+  NACRE_ERASE_REST_OVERWRITE = 1, /* overwritten with random bytes */
+  NACRE_ERASE_REST_LEAVE = 2      /* left as they are */
+};
+
+struct nacre_erase_options {
+  size_t struct_size;
+  enum nacre_erase_rest rest;
+  bool force; /* also where no header of a version that is known says what it is */
+  nacre_progress_fn progress;
+  void *progress_arg;
+  nacre_cancel *cancel; /* looked at only once the keys are gone */
+};
+
+enum nacre_erased { NACRE_ERASED_LEFT = 0, NACRE_ERASED_OVERWRITTEN = 1, NACRE_ERASED_DISCARDED = 2 };
+
+struct nacre_erase_range {
+  uint64_t offset_bytes, len_bytes;
+  bool keys; /* a header's place and half of the superblocks'; else blocks */
+  enum nacre_erased how;
+  /* Read again, past the system's cache where the store is the host's: it is what was written, and where there were
+   * keys, no 16 bytes are those of before. Always so for what was overwritten. */
+  bool read_back;
+  uint8_t hash[32]; /* BLAKE2b-256 of what was read back */
+};
+#define NACRE_ERASE_RANGES_MAX 8
+
+struct nacre_erase_report {
+  size_t struct_size;
+  bool identified; /* a header said what it was; else id, version and label are zero */
+  uint8_t volume_id[16];
+  uint32_t format_version;
+  char label[NACRE_LABEL_MAX_BYTES + 1];
+  uint64_t container_bytes;
+  bool purged; /* the medium was told, first of all, to erase every copy that it has, and agreed */
+  int64_t started_s, finished_s;
+  uint32_t range_count;
+  struct nacre_erase_range ranges[NACRE_ERASE_RANGES_MAX];
+};
+/* Overwrite both headers and all superblocks, then do with the rest what is asked. Needs no credential. Exclusive:
+ * NACRE_ERR_IN_USE while anyone has it open. NACRE_OK says that all that the report has was read back. One that
+ * failed or was cut, also by a power cut, is begun anew by the next call, without force up to the end. What it is
+ * about is one container: not copies of it, and not what a medium keeps elsewhere of what was overwritten. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_erase(const struct nacre_target *target,
+                                                    const struct nacre_erase_options *options,
+                                                    struct nacre_erase_report *report);
+
+enum nacre_erase_verdict {
+  NACRE_ERASE_MATCHES = 0, /* all that was overwritten is as the report says */
+  NACRE_ERASE_CHANGED = 1, /* some of it is, and some has been written since */
+  NACRE_ERASE_OTHER = 2    /* none of it is: another container, or all was written since */
+};
+struct nacre_erase_check {
+  size_t struct_size;
+  enum nacre_erase_verdict verdict;
+  uint32_t ranges_equal, ranges_changed; /* of those with a hash; what was discarded or left is not looked at */
+  bool volume_there;                     /* a header stands there now, of the volume with this id */
+  uint8_t volume_id[16];
+};
+/* Compare a container with the report of its erasing, by its ranges and container_bytes. Reads alone. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_erase_verify(const struct nacre_target *target,
+                                                           const struct nacre_erase_report *report,
+                                                           nacre_progress_fn progress, void *progress_arg,
+                                                           nacre_cancel *cancel, struct nacre_erase_check *check);
+
 /* ---- Measuring
  * ----------------------------------------------------------------------------------------------------------- */
 

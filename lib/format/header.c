@@ -102,7 +102,8 @@ static bool header_cipher_known(uint32_t cipher) {
   return cipher >= NACRE_CIPHER_AES_256_GCM && cipher <= NACRE_CIPHER_AEGIS_256;
 }
 
-static enum nacre_err header_decode_public(const uint8_t *raw, struct header *h) {
+enum nacre_err header_decode_public(const uint8_t *raw, struct header *h) {
+  memset(h, 0, sizeof *h);
   struct reader r = reader_make(raw, HEADER_PUBLIC_BYTES);
   const uint8_t *magic = reader_view(&r, HEADER_MAGIC_BYTES);
   if (magic == NULL || memcmp(magic, FORMAT_MAGIC, HEADER_MAGIC_BYTES) != 0)
@@ -171,7 +172,6 @@ static enum nacre_err header_decode_slot(const uint8_t *area, struct keyslot *sl
 }
 
 enum nacre_err header_decode(const uint8_t *raw, struct header *out) {
-  memset(out, 0, sizeof *out);
   ERR_TRY(header_decode_public(raw, out));
   for (unsigned i = 0; i < FORMAT_SLOTS; i++)
     ERR_TRY(header_decode_slot(raw + HEADER_SLOTS_OFFSET + (size_t)i * FORMAT_SLOT_BYTES, &out->slots[i]));

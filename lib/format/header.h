@@ -76,6 +76,8 @@ struct header {
  * version, unknown incompat bits or an unknown cipher (then out->version, volume_id and cipher are set),
  * NACRE_ERR_DAMAGED otherwise. `raw` has FORMAT_HEADER_BYTES. Nothing is trusted yet. */
 NACRE_MUST_USE enum nacre_err header_decode(const uint8_t *raw, struct header *out);
+/* The public part alone, with the same errors: of a header whose slots may be destroyed. */
+NACRE_MUST_USE enum nacre_err header_decode_public(const uint8_t *raw, struct header *out);
 /* Check the MAC with the master key, then open the sealed part. NACRE_ERR_DAMAGED if either fails. */
 NACRE_MUST_USE enum nacre_err header_open_sealed(const uint8_t *raw, const uint8_t master_key[32],
                                                  struct header_sealed *sealed);

@@ -139,6 +139,22 @@ static int file_discard(void *ctx, uint64_t offset, uint64_t len) {
   return fallocate(f->fd, mode, (off_t)offset, (off_t)len) == 0 ? 0 : errno;
 }
 
+/* Such as an eMMC's secure erase. */
+static int file_purge(void *ctx, uint64_t offset, uint64_t len) {
+  const struct file_store *f = ctx;
+  uint64_t range[2] = {offset, len};
+  if (!f->device)
+    return EOPNOTSUPP;
+  return ioctl(f->fd, BLKSECDISCARD, range) == 0 ? 0 : errno;
+}
+
+static void file_forget(void *ctx) {
+  const struct file_store *f = ctx;
+  if (f->device)
+    (void)ioctl(f->fd, BLKFLSBUF, 0); /* root's alone; the next one is anybody's */
+  (void)posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 static void file_close(void *ctx) {
   struct file_store *f = ctx;
   if (f->locked)
@@ -157,6 +173,8 @@ static const struct nacre_store_ops file_ops = {
     .discard = file_discard,
     .close = file_close,
 };
+
+static const struct store_medium_ops file_medium_ops = {.purge = file_purge, .forget = file_forget};
 
 /* Takes the descriptor, also when it fails. */
 static enum nacre_err file_adopt(int fd, unsigned flags, struct store *out) {
@@ -188,7 +206,7 @@ static enum nacre_err file_adopt(int fd, unsigned flags, struct store *out) {
    * remembers it, must see what is on the storage. Who only looks at it while it is in use need not. */
   if (f->locked || !read_only)
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-  *out = (struct store){.ops = file_ops, .ctx = f, .read_only = read_only};
+  *out = (struct store){.ops = file_ops, .ctx = f, .read_only = read_only, .medium = &file_medium_ops};
   if (f->device)
     out->ops.resize = NULL;
   return NACRE_OK;

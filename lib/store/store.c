@@ -78,6 +78,30 @@ enum nacre_err store_resize(struct store *s, uint64_t size) {
   return errnum == 0 ? NACRE_OK : store_failed(errnum, "resizing", size);
 }
 
+static enum nacre_err store_discarded(int errnum, uint64_t offset) {
+  if (errnum == EOPNOTSUPP || errnum == ENOSYS || errnum == ENOTTY || errnum == EINVAL)
+    return err_set_errno(NACRE_ERR_UNSUPPORTED, errnum, "discarding in the container at %llu",
+                         (unsigned long long)offset);
+  return errnum == 0 ? NACRE_OK : store_failed(errnum, "discarding in", offset);
+}
+
+enum nacre_err store_discard(struct store *s, uint64_t offset, uint64_t len) {
+  if (s->read_only)
+    return err_set(NACRE_ERR_READ_ONLY, "the container is open read-only");
+  return store_discarded(s->ops.discard ? s->ops.discard(s->ctx, offset, len) : EOPNOTSUPP, offset);
+}
+
+enum nacre_err store_purge(struct store *s, uint64_t offset, uint64_t len) {
+  if (s->read_only)
+    return err_set(NACRE_ERR_READ_ONLY, "the container is open read-only");
+  return store_discarded(s->medium && s->medium->purge ? s->medium->purge(s->ctx, offset, len) : EOPNOTSUPP, offset);
+}
+
+void store_forget(struct store *s) {
+  if (s->medium && s->medium->forget)
+    s->medium->forget(s->ctx);
+}
+
 void store_close(struct store *s) {
   if (s->ops.close != NULL)
     s->ops.close(s->ctx);

@@ -5,10 +5,19 @@
 
 #include <nacre.h>
 
+/* What only the host's own storage can do, for who destroys what it held. */
+struct store_medium_ops {
+  /* Have the medium make every copy that it has of these bytes unreadable. 0 or a positive errno. */
+  int (*purge)(void *ctx, uint64_t offset, uint64_t len);
+  /* Drop what the system keeps of the container in memory, so that what is read next comes from the medium. */
+  void (*forget)(void *ctx);
+};
+
 struct store {
   struct nacre_store_ops ops;
   void *ctx;
   bool read_only;
+  const struct store_medium_ops *medium; /* NULL where nothing is known of what is beneath */
 };
 
 /* Errors become NACRE_ERR_IO (ENOSPC, EDQUOT and EFBIG: NACRE_ERR_NO_SPACE; EROFS: NACRE_ERR_READ_ONLY). */
@@ -19,6 +28,12 @@ NACRE_MUST_USE enum nacre_err store_sync(struct store *s);
 NACRE_MUST_USE enum nacre_err store_sync_others(struct store *s);
 NACRE_MUST_USE enum nacre_err store_size(struct store *s, uint64_t *size);
 NACRE_MUST_USE enum nacre_err store_resize(struct store *s, uint64_t size);
+/* NACRE_ERR_UNSUPPORTED where the store knows of no such thing. What was there reads as anything afterwards. */
+NACRE_MUST_USE enum nacre_err store_discard(struct store *s, uint64_t offset, uint64_t len);
+/* Discard in such a way that the medium keeps no copy: NACRE_ERR_UNSUPPORTED for most. */
+NACRE_MUST_USE enum nacre_err store_purge(struct store *s, uint64_t offset, uint64_t len);
+/* Before reading back what was synced. */
+void store_forget(struct store *s);
 void store_close(struct store *s);
 bool store_can_resize(const struct store *s);
 
