@@ -119,6 +119,11 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_passphrase_and_key_file
                                                                                  size_t passphrase_bytes,
                                                                                  const void *file, size_t file_bytes,
                                                                                  nacre_credential **out);
+/* An age recipient, "age1..." (X25519): makes slots that open with its identity, and opens none. Each slot has a key
+ * of its own, which only the slot's body holds: a standard age file that the ordinary age program decrypts. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_escrow_recipient(const char *text, nacre_credential **out);
+/* An age identity, "AGE-SECRET-KEY-1...": opens the escrow slots whose age file it decrypts, and makes none. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_escrow_identity(const char *text, nacre_credential **out);
 /* The key of a slot of kind ESCROW, UNATTENDED or FIDO2, as what is outside gave it back from the slot's body: opens
  * that slot. It makes none. */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_slot_key(enum nacre_slot_kind kind, const uint8_t key[32],

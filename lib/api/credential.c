@@ -51,6 +51,22 @@ enum nacre_err nacre_credential_sealed_outside(enum nacre_slot_kind kind, const 
   return credential_new_sealed(kind, key, body, body_bytes, out);
 }
 
+static enum nacre_err new_age(enum credential_form form, const char *text, nacre_credential **out) {
+  err_clear();
+  if (!text || !out)
+    return err_set(NACRE_ERR_ARGUMENT, "an age key, or room for the credential, is missing");
+  ERR_TRY(env_start());
+  return credential_new_age(form, text, out);
+}
+
+enum nacre_err nacre_credential_escrow_recipient(const char *text, nacre_credential **out) {
+  return new_age(CREDENTIAL_RECIPIENT, text, out);
+}
+
+enum nacre_err nacre_credential_escrow_identity(const char *text, nacre_credential **out) {
+  return new_age(CREDENTIAL_IDENTITY, text, out);
+}
+
 /* The 20 bytes of a recovery key, while its text is made or read. */
 static enum nacre_err recovery_room(uint8_t **secret) {
   ERR_TRY(env_start());

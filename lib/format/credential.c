@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/secmem.h"
+#include "crypto/age.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,19 @@ enum nacre_err credential_new_sealed(enum nacre_slot_kind kind, const uint8_t ke
   memcpy((*out)->body, body, body_len);
   (*out)->body_len = body_len;
   return NACRE_OK;
+}
+
+enum nacre_err credential_new_age(enum credential_form form, const char *text, struct nacre_credential **out) {
+  *out = NULL;
+  ERR_TRY(credential_room(NACRE_SLOT_ESCROW, CREDENTIAL_RAW_KEY_BYTES, out));
+  (*out)->form = form;
+  enum nacre_err err = form == CREDENTIAL_RECIPIENT ? age_recipient_decode(text, (*out)->secret)
+                                                    : age_identity_decode(text, (*out)->secret);
+  if (err != NACRE_OK) {
+    credential_free(*out);
+    *out = NULL;
+  }
+  return err;
 }
 
 void credential_free(struct nacre_credential *cred) {

@@ -19,6 +19,9 @@ NACRE_MUST_USE enum nacre_err credential_new_joined(const void *passphrase, size
 /* The key of a slot that has a body. body_len 0: opens such a slot, makes none. */
 NACRE_MUST_USE enum nacre_err credential_new_sealed(enum nacre_slot_kind kind, const uint8_t key[32],
                                                     const void *body, size_t body_len, struct nacre_credential **out);
+/* An age recipient's or identity's text. */
+NACRE_MUST_USE enum nacre_err credential_new_age(enum credential_form form, const char *text,
+                                                 struct nacre_credential **out);
 void credential_free(struct nacre_credential *cred);
 
 #endif

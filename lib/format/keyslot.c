@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/secmem.h"
 #include "crypto/aead.h"
+#include "crypto/age.h"
 
 #include <assert.h>
 
@@ -20,6 +21,13 @@ static_assert(sizeof((struct keyslot *)0)->wrapped_secret == KEYSLOT_SECRET_BYTE
 struct keyslot_secrets {
   uint8_t derived[64]; /* wrapping key, commitment */
   uint8_t slot_secret[KEYSLOT_SECRET_BYTES];
+  uint8_t key[AGE_PLAIN_BYTES]; /* an escrow slot's, that no credential holds */
+};
+
+/* Bytes to derive from: the credential's own, or the slot's key. */
+struct keyslot_material {
+  const uint8_t *bytes;
+  size_t len;
 };
 
 /* What sets apart what the same bytes give for different kinds. */
@@ -47,14 +55,14 @@ static const char *keyslot_label(enum nacre_slot_kind kind) {
   return NULL;
 }
 
-static enum nacre_err keyslot_derive(const struct keyslot *slot, const uint8_t *material, size_t len,
+static enum nacre_err keyslot_derive(const struct keyslot *slot, const struct keyslot_material *material,
                                      uint8_t derived[64]) {
   const char *label = keyslot_label(slot->kind);
   if (label == NULL)
     return err_set(NACRE_ERR_ARGUMENT, "a keyslot of no kind");
   if (slot_kind_has_kdf(slot->kind))
-    return kdf_argon2id(&slot->cost, slot->salt, label, material, len, derived);
-  kdf_expand(slot->salt, label, material, len, derived);
+    return kdf_argon2id(&slot->cost, slot->salt, label, material->bytes, material->len, derived);
+  kdf_expand(slot->salt, label, material->bytes, material->len, derived);
   return NACRE_OK;
 }
 
@@ -98,18 +106,30 @@ static enum nacre_err keyslot_unwrap(const struct keyslot *slot, struct keyslot_
 }
 
 /* The slot has its kind, costs and body already. */
-static enum nacre_err keyslot_fill(const uint8_t *material, size_t len, const uint8_t master_key[32],
+static enum nacre_err keyslot_fill(const struct keyslot_material *material, const uint8_t master_key[32],
                                    struct keyslot *slot, struct keyslot_secrets *secrets, uint8_t public_key[32]) {
   env_random(slot->salt, sizeof slot->salt);
   env_random(slot->wrap_nonce, sizeof slot->wrap_nonce);
-  ERR_TRY(keyslot_derive(slot, material, len, secrets->derived));
+  ERR_TRY(keyslot_derive(slot, material, secrets->derived));
   memcpy(slot->commitment, secrets->derived + 32, sizeof slot->commitment);
   kdf_keypair(public_key, secrets->slot_secret);
   ERR_TRY(keyslot_wrap(slot, secrets));
   return kdf_seal_key(public_key, master_key, slot->sealed_master);
 }
 
-static enum nacre_err keyslot_take_body(const struct nacre_credential *cred, struct keyslot *slot) {
+/* What a new slot is derived from, and its body. An escrow slot's key is drawn here, and only the recipient gets it.
+ */
+static enum nacre_err keyslot_prepare(const struct nacre_credential *cred, struct keyslot *slot,
+                                      struct keyslot_secrets *secrets, struct keyslot_material *material) {
+  *material = (struct keyslot_material){cred->secret, cred->len};
+  if (cred->form == CREDENTIAL_RECIPIENT) {
+    env_random(secrets->key, sizeof secrets->key);
+    *material = (struct keyslot_material){secrets->key, sizeof secrets->key};
+    slot->body_len = AGE_SEALED_BYTES;
+    return age_seal(cred->secret, secrets->key, slot->body);
+  }
+  if (cred->form == CREDENTIAL_IDENTITY)
+    return err_set(NACRE_ERR_ARGUMENT, "an age identity makes no slot; its recipient does");
   if (slot_kind_has_body(cred->kind) != (cred->body_len != 0))
     return err_set(NACRE_ERR_ARGUMENT, "a slot's key alone makes no slot: how it is got back is missing");
   assert(cred->body_len <= sizeof slot->body);
@@ -128,9 +148,10 @@ enum nacre_err keyslot_make(const struct nacre_credential *cred, const struct na
   slot->kind = cred->kind;
   if (slot_kind_has_kdf(cred->kind))
     slot->cost = *cost;
-  enum nacre_err err = keyslot_take_body(cred, slot);
+  struct keyslot_material material;
+  enum nacre_err err = keyslot_prepare(cred, slot, secrets, &material);
   if (err == NACRE_OK)
-    err = keyslot_fill(cred->secret, cred->len, master_key, slot, secrets, public_key);
+    err = keyslot_fill(&material, master_key, slot, secrets, public_key);
   secmem_free(secrets);
   if (err != NACRE_OK)
     memset(slot, 0, sizeof *slot);
@@ -146,7 +167,14 @@ static enum nacre_err keyslot_damaged(enum nacre_err err, const char *what) {
 
 static enum nacre_err keyslot_open_with(const struct keyslot *slot, const struct nacre_credential *cred,
                                         struct keyslot_secrets *secrets, uint8_t master_key[32]) {
-  ERR_TRY(keyslot_derive(slot, cred->secret, cred->len, secrets->derived));
+  struct keyslot_material material = {cred->secret, cred->len};
+  if (cred->form == CREDENTIAL_RECIPIENT)
+    return err_set(NACRE_ERR_CREDENTIAL, "an age recipient opens nothing; its identity does");
+  if (cred->form == CREDENTIAL_IDENTITY) {
+    ERR_TRY(age_open(cred->secret, slot->body, slot->body_len, secrets->key));
+    material = (struct keyslot_material){secrets->key, sizeof secrets->key};
+  }
+  ERR_TRY(keyslot_derive(slot, &material, secrets->derived));
   if (secmem_compare(secrets->derived + 32, slot->commitment, sizeof slot->commitment) != 0)
     return err_set(NACRE_ERR_CREDENTIAL, "the credential does not open this keyslot");
   ERR_TRY(keyslot_damaged(keyslot_unwrap(slot, secrets), "the keyslot is damaged"));

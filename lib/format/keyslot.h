@@ -10,9 +10,16 @@
 
 #include "format/header.h"
 
+enum credential_form {
+  CREDENTIAL_MATERIAL,  /* what a slot's wrapping key is derived from */
+  CREDENTIAL_RECIPIENT, /* an age recipient: makes escrow slots, opens none */
+  CREDENTIAL_IDENTITY   /* an age identity: opens escrow slots, makes none */
+};
+
 /* The opaque nacre_credential. */
 struct nacre_credential {
   enum nacre_slot_kind kind;
+  enum credential_form form;
   size_t len;
   uint8_t
       *secret; /* secmem; where there is a key file, a BLAKE2b-512; what the slot's wrapping key is derived from */

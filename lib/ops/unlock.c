@@ -141,7 +141,7 @@ struct outcome {
 
 static enum nacre_err outcome_err(const struct outcome *seen, const struct nacre_credential *cred,
                                   const struct unlock_options *options) {
-  const char *name = kind_name(cred->kind);
+  const char *name = cred->form == CREDENTIAL_IDENTITY ? "age identity" : kind_name(cred->kind);
   if (seen->unauthentic)
     return err_set(NACRE_ERR_DAMAGED, "the %s is right, but the header is damaged or was tampered with", name);
   if (seen->over_limit)
@@ -149,9 +149,9 @@ static enum nacre_err outcome_err(const struct outcome *seen, const struct nacre
   if (seen->bad_costs && !seen->wrong)
     return err_set(NACRE_ERR_DAMAGED, "the keyslots are damaged");
   if (!seen->wrong && options->use_slot)
-    return err_set(NACRE_ERR_CREDENTIAL, "slot %u is not one for a %s", options->slot, name);
+    return err_set(NACRE_ERR_CREDENTIAL, "slot %u is not one for the %s", options->slot, name);
   if (!seen->wrong)
-    return err_set(NACRE_ERR_CREDENTIAL, "the volume has no slot for a %s", name);
+    return err_set(NACRE_ERR_CREDENTIAL, "the volume has no slot for the %s", name);
   return err_set(NACRE_ERR_CREDENTIAL, "wrong %s", name);
 }
 

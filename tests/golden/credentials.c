@@ -4,14 +4,15 @@
 
 #include <string.h>
 
-/* Kinds 6, 7 and 8, in this order, with the longest body, the shortest, and one between. */
+/* Kinds 7 and 8, with the longest body and the shortest. */
 static enum nacre_err golden_sealed(unsigned slot, const uint8_t key[32], nacre_credential **cred) {
-  static const size_t lens[] = {NACRE_SLOT_BODY_MAX_BYTES, 1, 500};
-  const unsigned nth = slot - 5;
+  static const size_t lens[] = {NACRE_SLOT_BODY_MAX_BYTES, 1};
+  const unsigned nth = slot - 6;
   uint8_t body[NACRE_SLOT_BODY_MAX_BYTES];
   for (size_t i = 0; i < sizeof body; i++)
     body[i] = (uint8_t)(i * 7 + nth);
-  return nacre_credential_sealed_outside((enum nacre_slot_kind)(NACRE_SLOT_ESCROW + nth), key, body, lens[nth], cred);
+  return nacre_credential_sealed_outside((enum nacre_slot_kind)(NACRE_SLOT_UNATTENDED + nth), key, body, lens[nth],
+                                         cred);
 }
 
 nacre_credential *golden_credential(unsigned slot) {
@@ -37,8 +38,19 @@ nacre_credential *golden_credential(unsigned slot) {
                                                          sizeof key, &cred),
                 "a passphrase and a key file");
     break;
+  case 5:
+    report_must(nacre_credential_escrow_identity(GOLDEN_IDENTITY, &cred), "an age identity");
+    break;
   default:
     report_must(golden_sealed(slot, key, &cred), "a key that is sealed outside");
   }
+  return cred;
+}
+
+nacre_credential *golden_maker(unsigned slot) {
+  nacre_credential *cred = NULL;
+  if (slot != 5)
+    return golden_credential(slot);
+  report_must(nacre_credential_escrow_recipient(GOLDEN_RECIPIENT, &cred), "an age recipient");
   return cred;
 }

@@ -92,7 +92,7 @@ static void add_slots(nacre_volume *vol) {
   static const char longest[] = "a name of 63 bytes, which is the longest that a slot's can be..";
   uint32_t index;
   for (unsigned slot = 1; slot < GOLDEN_SLOTS; slot++) {
-    nacre_credential *cred = golden_credential(slot);
+    nacre_credential *cred = golden_maker(slot);
     report_must(nacre_slot_add(vol, cred, &cost, slot == 1 ? longest : NULL, &index), "adding a slot");
     if (slot == 2) { /* which leaves an empty one in the end, and a gap meanwhile */
       report_must(nacre_slot_add(vol, cred, &cost, "to be removed", &index), "adding a slot");

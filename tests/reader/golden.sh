@@ -7,6 +7,7 @@ cd "$TEST_TMP" || exit 1
 printf 'the golden passphrase' >passphrase
 $python -c 'import sys; sys.stdout.buffer.write(bytes(range(100)))' >key
 echo 000G4-40R4F-0M30Y-E209X-185GE-R38EY-1W81B-24GK1 >recovery
+echo AGE-SECRET-KEY-1LPR6TAYQTAU854W386Z87SKN24FQD8EVMZKTTNT37KSXYUTVE0WQYPRFW9 >identity
 raw=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
 
 holds_manifest() {
@@ -22,7 +23,8 @@ for cipher in aes-256-gcm xchacha20-poly1305 aegis-256; do
   check "$cipher: a recovery key" holds_manifest volume --recovery-file recovery
   check "$cipher: a raw key" holds_manifest volume --raw-key $raw
   check "$cipher: a passphrase and a key file" holds_manifest volume --passfile passphrase --key-file key
-  for kind in escrow unattended fido2; do
+  check "$cipher: an age identity" holds_manifest volume --identity identity
+  for kind in unattended fido2; do
     check "$cipher: the key of an $kind slot" holds_manifest volume --$kind-key $raw
   done
   check "$cipher: another raw key is refused" ends 3 holds_manifest volume --raw-key "$(echo $raw | tr 1 2)"

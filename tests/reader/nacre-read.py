@@ -8,9 +8,10 @@ import argparse
 import json
 import sys
 
+from nacre_reader.age import identity as age_identity
 from nacre_reader.constants import ESCROW, FIDO2, KEY_FILE, PASSPHRASE, RAW_KEY, RECOVERY_KEY, UNATTENDED
 from nacre_reader.container import Container
-from nacre_reader.credential import Both, Credential, recovery_key
+from nacre_reader.credential import Both, Credential, Escrow, recovery_key
 from nacre_reader.extract import Extractor
 from nacre_reader.fields import Damaged, Refused
 from nacre_reader.listing import document, manifest
@@ -24,6 +25,7 @@ def parse():
     parser.add_argument("--key-file", help="the key is the bytes of this file; with --passfile both are needed")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--recovery-file", help="the recovery key is the text in this file")
+    which.add_argument("--identity", help="an age identity is in this file")
     for name, what in (("raw", "the key"), ("escrow", "what age made of the slot's body"),
                        ("unattended", "what clevis made of it"), ("fido2", "what the token made of it")):
         which.add_argument("--%s-key" % name, help=what + ": 32 bytes, given as hexadecimal digits")
@@ -48,6 +50,8 @@ def credential(args):
         return Credential(KEY_FILE, content(args.key_file))
     if args.recovery_file:
         return Credential(RECOVERY_KEY, recovery_key(content(args.recovery_file).decode("ascii", "replace")))
+    if args.identity:
+        return Escrow(age_identity(content(args.identity).decode("ascii", "replace")))
     for kind, digits in ((RAW_KEY, args.raw_key), (ESCROW, args.escrow_key), (UNATTENDED, args.unattended_key),
                          (FIDO2, args.fido2_key)):
         if digits:

@@ -1,7 +1,8 @@
 """5. Credentials: their kinds, the text of a recovery key, and the 64 bytes that each gives for a slot."""
 
+from . import age
 from .constants import BOTH, ESCROW, FIDO2, KEY_FILE, PASSPHRASE, RAW_KEY, RECOVERY_KEY, STRETCHED, UNATTENDED
-from .fields import Refused, le64
+from .fields import Refused, le64, need
 from .primitives import argon2id, blake2b, expand
 
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -86,3 +87,17 @@ class Both(Credential):
         _check_length(KEY_FILE, key_file)
         self.kind = BOTH
         self.material = blake2b(le64(len(passphrase)) + passphrase + blake2b(key_file, 64), 64)
+
+
+class Escrow(Credential):
+    """An age identity: the slot's key is what it makes of the slot's body."""
+
+    def __init__(self, identity):
+        self.kind, self.identity = ESCROW, identity
+
+    def derive(self, salt, cost, body):
+        key = age.decrypt(self.identity, body)
+        if key is None:
+            return bytes(32), bytes(32)  # for somebody else
+        need(len(key) == 32, "an escrow slot's age file holds %d bytes" % len(key))
+        return Credential(ESCROW, key).derive(salt, cost, body)
