@@ -291,6 +291,7 @@ struct nacre_open_options {
   /* Open also what the anchor says was rolled back; and for writing what lacks superblocks that no power cut
    * destroys, so that newer commits may be gone. What is written then is a new branch of history. */
   bool accept_rollback;
+  bool hold_rekey; /* do not carry on a rotation that is under way */
 };
 
 /* Open a volume. Exclusive: NACRE_ERR_IN_USE while any process (this one included) has it open, except that
@@ -336,6 +337,45 @@ struct nacre_volume_info {
  * sessions are the same with a probability of 2^-33. */
 #define NACRE_SEALED_BLOCKS_ADVISED (1ull << 48)
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info);
+
+/* ---- Rotation -------------------------------------------------------------------------------------------- */
+
+struct nacre_rekey_options {
+  size_t struct_size;
+  /* A new master key alone, sealed to each slot: quick. The content stays under the key that it has, which whoever has
+   * an older copy of the header, and a credential of that time, still gets from there. */
+  bool slots_only;
+  enum nacre_cipher cipher; /* from now on; NACRE_CIPHER_AUTO: as it is */
+  uint32_t drop_slots;      /* bit i: slot i opens nothing any more. One must be left */
+  uint64_t rate_bytes;      /* to rewrite a second; 0: as many as it goes */
+  nacre_progress_fn progress;
+  void *progress_arg;
+  nacre_cancel *cancel;
+};
+struct nacre_rekey_report {
+  size_t struct_size;
+  bool resumed;             /* it was under way already, and was brought to its end */
+  uint32_t epoch;           /* number of the key in use */
+  uint64_t rewritten_bytes; /* sealed by this call, as far as it can tell from others' */
+};
+
+/* Draw new keys, seal all that the volume holds under them, forget the old ones: blocking, while the volume is in use
+ * by other threads. All slots are kept but those that are dropped; nobody's credential is needed. Where a rotation is
+ * under way it is brought to its end, at rate_bytes, and nothing else may be asked for (NACRE_ERR_IN_USE).
+ * What breaks off, by NACRE_ERR_CANCELLED, an error or a crash, is carried on: by the next call; or, where a volume
+ * is opened for writing with threads, by one of its own. Until it ends both keys are kept, and nothing is lost.
+ * NACRE_ERR_DAMAGED: pieces of files cannot be read, so the old key is kept for them; all else is done.
+ * Whoever has a copy of the container and a credential of that time can still read that copy. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *options,
+                                                    struct nacre_rekey_report *report);
+struct nacre_rekey_status {
+  size_t struct_size;
+  bool under_way;                   /* the volume holds blocks of two keys */
+  bool running;                     /* and a thread of this process is at it */
+  uint32_t epoch;                   /* number of the key that is sealed under */
+  uint64_t done_bytes, total_bytes; /* of the pass over the volume */
+};
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_rekey_get_status(nacre_volume *vol, struct nacre_rekey_status *status);
 
 /* What the anchor said when the volume was opened. */
 enum nacre_anchor_state {

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/err.h"
+#include "ops/rekey.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -53,6 +54,7 @@ static enum nacre_err options_take(const struct nacre_open_options *theirs, stru
       .anchor = o.anchor,
       .anchor_ctx = o.anchor_ctx,
       .accept_rollback = o.accept_rollback,
+      .hold_rekey = o.hold_rekey,
   };
   return NACRE_OK;
 }
@@ -103,6 +105,7 @@ enum nacre_err nacre_volume_close(nacre_volume *vol) {
   if (!vol)
     return NACRE_OK;
   ERR_TRY(handle_volume(vol));
+  rekey_hold(vol->v);
   enum nacre_err err = sync_all(vol);
   if (err == NACRE_OK)
     err = engine_trim(vol->v->engine);

@@ -67,6 +67,15 @@ static bool extent_is_sound(const struct extent *e, uint64_t units_end) {
   return !format_meets_group(e->unit, e->unit + units);
 }
 
+uint64_t extent_value_units(const uint8_t *value, size_t len, uint32_t *epoch) {
+  *epoch = 0;
+  if (len < EXTENT_FIXED_BYTES)
+    return 0;
+  *epoch = le32_get(value + 16);
+  uint64_t count = le16_get(value + 4);
+  return count == 0 ? 0 : ((count - 1) * le32_get(value + 8) + le32_get(value + 12)) / FORMAT_UNIT_BYTES;
+}
+
 enum nacre_err extent_decode(const uint8_t *value, size_t len, uint64_t units_end, struct extent *e) {
   struct reader r = reader_make(value, len);
   uint8_t version = reader_u8(&r);

@@ -26,6 +26,8 @@ struct extent {
 size_t extent_encode(const struct extent *e, uint8_t *out);
 /* NACRE_ERR_DAMAGED where fields contradict each other or the run leaves [0, units_end). */
 NACRE_MUST_USE enum nacre_err extent_decode(const uint8_t *value, size_t len, uint64_t units_end, struct extent *e);
+/* Units and epoch of a record that is not decoded: for counting and choosing alone. Both 0 where it is too short. */
+uint64_t extent_value_units(const uint8_t *value, size_t len, uint32_t *epoch);
 uint64_t extent_units(const struct extent *e);
 uint32_t extent_piece_bytes(const struct extent *e, uint32_t index);
 /* Chunks [first, first + count) of e as an extent of its own. out may be e. */

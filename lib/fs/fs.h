@@ -31,6 +31,16 @@ NACRE_MUST_USE enum nacre_err fs_make_root(struct fs *fs, uint32_t uid, uint32_t
  */
 NACRE_MUST_USE enum nacre_err fs_recover(struct fs *fs);
 
+#define FS_MOVE_BYTES (2u << 20)
+struct fs_move {
+  uint8_t *buf;        /* FS_MOVE_BYTES of room for what an extent says */
+  uint32_t most_bytes; /* to move at once, and so to have room for; a chunk at least */
+};
+/* Write the extent of an older epoch that begins at the record `key`, if one does, anew under the current epoch.
+ * *units: how much was written, on errors too. NACRE_ERR_DAMAGED where it cannot be read. */
+NACRE_MUST_USE enum nacre_err fs_move_extent(struct fs *fs, const struct key *key, const struct fs_move *request,
+                                             uint64_t *units);
+
 /* Make everything done so far durable. */
 NACRE_MUST_USE enum nacre_err fs_sync(struct fs *fs);
 /* out->struct_size is left alone. */

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/secmem.h"
+#include "ops/rekey.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,6 +237,7 @@ enum nacre_err volume_open(struct store *store, const struct volume_options *opt
   v->store = *store;
   v->memory_bytes = options->memory_bytes;
   pthread_mutex_init(&v->header_lock, NULL);
+  pthread_mutex_init(&v->rekey.thread_lock, NULL);
   anchor_start(&v->anchor, options->anchor, options->anchor_ctx, options->accept_rollback);
   enum nacre_err err = open_stored(v, options, cred);
   if (err != NACRE_OK) {
@@ -243,14 +245,18 @@ enum nacre_err volume_open(struct store *store, const struct volume_options *opt
     return err;
   }
   anchor_opened(&v->anchor, v->engine);
+  if (options->threads > 0 && !options->hold_rekey)
+    rekey_resume(v);
   *out = v;
   return NACRE_OK;
 }
 
 void volume_free(struct volume *v) {
+  rekey_hold(v);
   take_apart(v);
   store_close(&v->store);
   anchor_end(&v->anchor);
   pthread_mutex_destroy(&v->header_lock);
+  pthread_mutex_destroy(&v->rekey.thread_lock);
   free(v);
 }

@@ -8,6 +8,16 @@
 
 #include <pthread.h>
 
+/* A rotation that is being carried on. */
+struct volume_rekey {
+  atomic_bool running; /* by whichever thread */
+  _Atomic uint64_t done_bytes, total_bytes;
+  pthread_mutex_t thread_lock; /* over the next two */
+  pthread_t thread;
+  bool has_thread; /* that carries on by itself; ended by `cancel` */
+  struct nacre_cancel cancel;
+};
+
 /* Invariants: header and sealed are what both copies hold, unless header_failed. A member that is NULL was not made;
  * volume_free takes apart whatever there is. */
 struct volume {
@@ -16,13 +26,14 @@ struct volume {
   struct engine *engine;
   struct fs *fs;
   uint8_t *master_key;
-  pthread_mutex_t header_lock; /* over header, sealed and header_failed */
+  pthread_mutex_t header_lock; /* over header, sealed, master_key and header_failed */
   struct header *header;
   struct header_sealed *sealed;
   bool header_failed; /* a change broke off: nobody knows what the copies hold */
   uint8_t fingerprint[32];
   struct anchor anchor;
   uint32_t slot; /* the one that opened it */
+  struct volume_rekey rekey;
   uint64_t memory_bytes;
 };
 
@@ -40,6 +51,7 @@ struct volume_options {
   const struct nacre_anchor_ops *anchor; /* NULL: none is kept */
   void *anchor_ctx;
   bool accept_rollback;
+  bool hold_rekey; /* don't carry on a rotation */
 };
 
 /* Takes over the store, and closes it also on failure. */

@@ -70,8 +70,10 @@ static enum nacre_err freeze_closed(struct engine *e, struct commit *c) {
   if (fresh)
     ERR_TRY(give_old_log(e));
   ERR_TRY(tree_freeze(&e->tree, &c->tree));
+  pthread_mutex_lock(&e->state_lock);
   enum spacelog_want want = e->wants_checkpoint ? SPACELOG_CHECKPOINT : SPACELOG_RECORD;
   e->wants_checkpoint = false;
+  pthread_mutex_unlock(&e->state_lock);
   ERR_TRY(spacelog_plan(fresh ? &e->fresh_log : &e->durable.log, fresh ? SPACELOG_FRESH : want, &e->alloc, generation,
                         &c->log));
   fill_superblock(e, c);

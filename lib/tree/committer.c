@@ -52,6 +52,19 @@ enum nacre_err engine_commit(struct engine *e) {
   return err;
 }
 
+enum nacre_err committer_commit_anyway(struct engine *e) {
+  pthread_mutex_lock(&e->state_lock);
+  e->dirty = true;
+  pthread_mutex_unlock(&e->state_lock);
+  return engine_commit(e);
+}
+
+void committer_want_checkpoint(struct engine *e) {
+  pthread_mutex_lock(&e->state_lock);
+  e->wants_checkpoint = true;
+  pthread_mutex_unlock(&e->state_lock);
+}
+
 enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence, const uint8_t header_mac[32]) {
   pthread_mutex_lock(&e->state_lock);
   e->header_sequence_min = header_sequence;
@@ -64,6 +77,12 @@ enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence, 
 void committer_hold(struct engine *e) {
   pthread_mutex_lock(&e->commit_lock);
   right_take(e);
+  pthread_mutex_unlock(&e->commit_lock);
+}
+
+void committer_release(struct engine *e) {
+  pthread_mutex_lock(&e->commit_lock);
+  right_give(e);
   pthread_mutex_unlock(&e->commit_lock);
 }
 
@@ -81,9 +100,7 @@ enum nacre_err engine_pause(struct engine *e) {
 
 void engine_resume(struct engine *e) {
   gate_open(&e->gate);
-  pthread_mutex_lock(&e->commit_lock);
-  right_give(e);
-  pthread_mutex_unlock(&e->commit_lock);
+  committer_release(e);
 }
 
 /* ---- The thread ---- */

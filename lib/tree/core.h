@@ -46,14 +46,13 @@ struct engine {
   bool unsettled;
   bool ring_damaged;
   char failure[160];
+  bool wants_checkpoint;           /* the next commit writes one */
   struct superblock_log fresh_log; /* new, empty sets that the next commit takes up */
   bool has_fresh_log;
 
   /* The newest slot as it must be on the storage; only a commit touches it. */
   uint8_t newest_slot[FORMAT_SUPERBLOCK_BYTES];
   bool has_newest_slot; /* not before the first commit of a new container */
-
-  bool wants_checkpoint; /* the next commit writes one; only when closing */
 
   /* Growing */
   pthread_mutex_t grow_lock;
@@ -89,6 +88,9 @@ struct ring_found {
   bool unreadable;  /* a slot gave an I/O error, which is not the same as an invalid slot */
 };
 NACRE_MUST_USE enum nacre_err ring_read(struct block_io *io, struct ring_found *out);
+/* By slot; generation 0 where it did not open. */
+NACRE_MUST_USE enum nacre_err ring_read_slots(struct block_io *io, struct superblock slots[FORMAT_RING_SLOTS],
+                                              bool *unreadable);
 /* Seal and write; raw is what was written. */
 NACRE_MUST_USE enum nacre_err ring_write(struct block_io *io, const struct superblock *sb,
                                          uint8_t raw[FORMAT_SUPERBLOCK_BYTES]);
@@ -108,8 +110,13 @@ NACRE_MUST_USE enum nacre_err commit_run(struct engine *e, bool hold);
 /* ---- committer.c ---- */
 NACRE_MUST_USE enum nacre_err committer_start(struct engine *e);
 void committer_stop(struct engine *e);
-/* Wait for a commit that runs, and let none begin until engine_resume. */
+/* Wait for a commit that runs, and let none begin until the release. */
 void committer_hold(struct engine *e);
+void committer_release(struct engine *e);
+/* A commit also where nothing has changed. */
+NACRE_MUST_USE enum nacre_err committer_commit_anyway(struct engine *e);
+/* The next commit begins the allocation log anew, with a checkpoint. */
+void committer_want_checkpoint(struct engine *e);
 /* Have the thread commit soon. False if there is none. */
 bool committer_ask(struct engine *e);
 

@@ -28,7 +28,7 @@ void buffer_give(struct engine *e, uint8_t *buffer) {
 
 /* Fill the extent's place and size from what the allocator had: all of it, or as many whole chunks as fit. */
 static enum nacre_err extent_allocate(struct txn *txn, uint32_t count, uint32_t chunk_bytes, uint32_t last_bytes,
-                                      struct extent *x) {
+                                      uint64_t birth, struct extent *x) {
   uint64_t chunk_units = chunk_bytes / FORMAT_UNIT_BYTES, last_units = last_bytes / FORMAT_UNIT_BYTES;
   uint64_t want = (count - 1) * chunk_units + last_units;
   struct run run;
@@ -39,19 +39,20 @@ static enum nacre_err extent_allocate(struct txn *txn, uint32_t count, uint32_t 
   x->chunk_bytes = chunk_bytes;
   x->count = all ? count : (uint32_t)(run.units / chunk_units);
   x->last_bytes = all ? last_bytes : chunk_bytes;
-  x->birth = x->alloc = txn->generation;
+  x->birth = birth;
+  x->alloc = txn->generation;
   return NACRE_OK;
 }
 
-enum nacre_err data_write(struct txn *txn, const uint8_t *const chunks[], uint32_t count, uint32_t chunk_bytes,
-                          uint32_t last_bytes, struct extent *out) {
+static enum nacre_err write_born(struct txn *txn, const uint8_t *const chunks[], uint32_t count, uint32_t chunk_bytes,
+                                 uint32_t last_bytes, uint64_t birth, struct extent *out) {
   struct engine *e = txn->engine;
   uint32_t most = (uint32_t)u64_min(FORMAT_EXTENT_CHUNKS_MAX, BUFFER_BYTES / chunk_bytes);
   if (count > most) {
     count = most;
     last_bytes = chunk_bytes;
   }
-  ERR_TRY(extent_allocate(txn, count, chunk_bytes, last_bytes, out));
+  ERR_TRY(extent_allocate(txn, count, chunk_bytes, last_bytes, birth, out));
   uint64_t units = extent_units(out);
   uint8_t *cipher = buffer_take(e);
   enum nacre_err err = NACRE_OK;
@@ -66,6 +67,16 @@ enum nacre_err data_write(struct txn *txn, const uint8_t *const chunks[], uint32
   if (err != NACRE_OK && alloc_give(&e->alloc, out->unit, units, true) != NACRE_OK)
     return engine_fail(e, err);
   return err;
+}
+
+enum nacre_err data_write(struct txn *txn, const uint8_t *const chunks[], uint32_t count, uint32_t chunk_bytes,
+                          uint32_t last_bytes, struct extent *out) {
+  return write_born(txn, chunks, count, chunk_bytes, last_bytes, txn->generation, out);
+}
+
+enum nacre_err data_move(struct txn *txn, const uint8_t *const chunks[], const struct extent *from,
+                         struct extent *out) {
+  return write_born(txn, chunks, from->count, from->chunk_bytes, from->last_bytes, from->birth, out);
 }
 
 enum nacre_err data_read(struct engine *e, const struct extent *x, uint32_t first, uint32_t count, uint8_t *out) {

@@ -380,7 +380,8 @@ enum nacre_err engine_replace_keys(struct engine *e, struct engine_keys *keys) {
   gate_close(&e->gate);
   e->keys = set;
   block_use_keys(&e->io, &set->keys);
-  engine_resume(e);
+  gate_open(&e->gate);
+  committer_release(e);
   return NACRE_OK;
 }
 

@@ -162,6 +162,9 @@ NACRE_MUST_USE enum nacre_err tree_scan(struct engine *e, const struct key *from
  */
 NACRE_MUST_USE enum nacre_err data_write(struct txn *txn, const uint8_t *const chunks[], uint32_t count,
                                          uint32_t chunk_bytes, uint32_t last_bytes, struct extent *out);
+/* The same for what an extent says already, read from it before: the birth stays. */
+NACRE_MUST_USE enum nacre_err data_move(struct txn *txn, const uint8_t *const chunks[], const struct extent *from,
+                                        struct extent *out);
 /* Read and open chunks [first, first + count) into out, one after the other at chunk_bytes distance; the last chunk
  * of the extent fills last_bytes and leaves what follows. NACRE_ERR_DAMAGED if one does not authenticate: the caller
  * looks up the record again and, if it has changed meanwhile, tries anew (space may be reused under a slow reader).
@@ -187,6 +190,33 @@ NACRE_MUST_USE enum nacre_err engine_commit_header(struct engine *e, uint64_t he
 /* Before closing, with all committed and nothing else going on: make the container as short as it can be. What is
  * committed stays so even where this fails. */
 NACRE_MUST_USE enum nacre_err engine_trim(struct engine *e);
+
+/* ---- Rewriting: what blocks of an older epoch say, written anew under the current one ----
+ *
+ * Leaf by leaf, in key order. Nothing new is ever sealed under an older epoch, so what was passed once is done with;
+ * only a record that moves to the left of the cursor would not be, and none does. All the same, the older keys are
+ * given up only after a pass that found nothing. */
+
+#define REWRITE_EXTENTS_MAX 128u
+struct rewrite_leaf {
+  struct key from; /* in: where to look. Out: where to go on */
+  bool last;       /* there is nothing to go on to */
+  bool stale;      /* the leaf, or a node on the way to it, is a block of an older epoch; `at` is in its range */
+  struct key at;
+  unsigned count; /* of its extents that are of an older epoch */
+  struct key extents[REWRITE_EXTENTS_MAX];
+  uint64_t units; /* of all extents that were looked at, and of the leaf */
+};
+/* What one leaf has from leaf->from on. Where it has more extents than there is room for, they are met next. */
+NACRE_MUST_USE enum nacre_err engine_rewrite_look(struct engine *e, struct rewrite_leaf *leaf);
+/* Have the nodes on the way to a key written anew by the next commit, if any of them is of an older epoch. Counts as
+ * one record. */
+NACRE_MUST_USE enum nacre_err engine_rewrite_nodes(struct txn *txn, const struct key *key);
+/* Replace a record by another of that length that says the same: births stay. */
+NACRE_MUST_USE enum nacre_err tree_put_moved(struct txn *txn, const struct key *key, const uint8_t *value,
+                                             size_t len);
+/* When nothing that the tree reaches is of an older epoch: commit until nothing that any superblock reaches is. */
+NACRE_MUST_USE enum nacre_err engine_renew_ring(struct engine *e);
 
 /* ---- Checking ---- */
 

@@ -33,7 +33,7 @@ enum nacre_err tree_get(struct engine *e, const struct key *key, uint8_t *value,
 /* Under the exclusive lock, with the path in memory. */
 static enum nacre_err put_locked(struct tree *t, struct tree_path *path, const struct key *key, const uint8_t *value,
                                  size_t len) {
-  ERR_TRY(tree_dirty_path(t, path));
+  ERR_TRY(tree_dirty_path(t, path, false));
   struct node *leaf = path->nodes[0];
   bool found;
   uint16_t i = leaf_find(leaf, key, &found);
@@ -58,13 +58,41 @@ static enum nacre_err delete_locked(struct tree *t, struct tree_path *path, cons
   leaf_find(path->nodes[0], key, &found);
   if (!found)
     return NACRE_ERR_NOT_FOUND;
-  ERR_TRY(tree_dirty_path(t, path));
+  ERR_TRY(tree_dirty_path(t, path, false));
   tree_remove_at(t, path, leaf_find(path->nodes[0], key, &found));
   return NACRE_OK;
 }
 
-/* value NULL: delete. */
-static enum nacre_err change(struct txn *txn, const struct key *key, const uint8_t *value, size_t len) {
+/* The same length: nothing else in the leaf changes. */
+static enum nacre_err replace_locked(struct tree *t, struct tree_path *path, const struct key *key,
+                                     const uint8_t *value, size_t len) {
+  bool found;
+  uint16_t i = leaf_find(path->nodes[0], key, &found);
+  if (!found || path->nodes[0]->slots[i].len != len)
+    return err_set(NACRE_ERR_NOT_FOUND, "the record is another one by now");
+  ERR_TRY(tree_dirty_path(t, path, true));
+  struct node *leaf = path->nodes[0];
+  memcpy(leaf->heap + leaf->slots[i].offset, value, len);
+  return NACRE_OK;
+}
+
+enum change_kind { CHANGE_PUT, CHANGE_DELETE, CHANGE_MOVE };
+
+static enum nacre_err change_locked(struct tree *t, struct tree_path *path, enum change_kind kind,
+                                    const struct key *key, const uint8_t *value, size_t len) {
+  switch (kind) {
+  case CHANGE_PUT:
+    return put_locked(t, path, key, value, len);
+  case CHANGE_MOVE:
+    return replace_locked(t, path, key, value, len);
+  case CHANGE_DELETE:
+    break;
+  }
+  return delete_locked(t, path, key);
+}
+
+static enum nacre_err change(struct txn *txn, enum change_kind kind, const struct key *key, const uint8_t *value,
+                             size_t len) {
   struct tree *t = &txn->engine->tree;
   struct tree_retry retry = {0};
   for (;;) {
@@ -73,7 +101,7 @@ static enum nacre_err change(struct txn *txn, const struct key *key, const uint8
     enum nacre_err err = NACRE_OK;
     pthread_rwlock_wrlock(&t->lock);
     if (tree_find_path(t, key, &path, &missing))
-      err = value != NULL ? put_locked(t, &path, key, value, len) : delete_locked(t, &path, key);
+      err = change_locked(t, &path, kind, key, value, len);
     pthread_rwlock_unlock(&t->lock);
     if (!missing.set)
       return err;
@@ -84,11 +112,15 @@ static enum nacre_err change(struct txn *txn, const struct key *key, const uint8
 enum nacre_err tree_put(struct txn *txn, const struct key *key, const uint8_t *value, size_t len) {
   if (len > FORMAT_VALUE_MAX_BYTES)
     return err_set(NACRE_ERR_TOO_LARGE, "a record of %zu bytes is too large", len);
-  return change(txn, key, value, len);
+  return change(txn, CHANGE_PUT, key, value, len);
+}
+
+enum nacre_err tree_put_moved(struct txn *txn, const struct key *key, const uint8_t *value, size_t len) {
+  return change(txn, CHANGE_MOVE, key, value, len);
 }
 
 enum nacre_err tree_delete(struct txn *txn, const struct key *key) {
-  return change(txn, key, NULL, 0);
+  return change(txn, CHANGE_DELETE, key, NULL, 0);
 }
 
 /* One leaf's part of a scan. Sets *from to where the next leaf starts; false when the scan is over. */

@@ -69,23 +69,32 @@ static unsigned count_missing(const uint64_t generations[FORMAT_RING_SLOTS], con
   return missing;
 }
 
-enum nacre_err ring_read(struct block_io *io, struct ring_found *out) {
-  struct superblock slots[FORMAT_RING_SLOTS];
-  *out = (struct ring_found){0};
+enum nacre_err ring_read_slots(struct block_io *io, struct superblock slots[FORMAT_RING_SLOTS], bool *unreadable) {
+  *unreadable = false;
   for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
     uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
+    slots[i] = (struct superblock){0};
     enum nacre_err err = store_read(io->store, raw, sizeof raw, superblock_offset(i));
     if (err != NACRE_OK) {
-      out->unreadable = true;
+      *unreadable = true;
       continue;
     }
     err = slot_open(io, i, raw, &slots[i]);
-    if (err == NACRE_OK)
-      out->generations[i] = slots[i].generation;
+    if (err == NACRE_ERR_DAMAGED)
+      slots[i] = (struct superblock){0};
     /* A slot that could not be tried, for want of memory, may hold the newest commit. */
-    if (err != NACRE_OK && err != NACRE_ERR_DAMAGED)
+    else if (err != NACRE_OK)
       return err;
   }
+  return NACRE_OK;
+}
+
+enum nacre_err ring_read(struct block_io *io, struct ring_found *out) {
+  struct superblock slots[FORMAT_RING_SLOTS];
+  *out = (struct ring_found){0};
+  ERR_TRY(ring_read_slots(io, slots, &out->unreadable));
+  for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++)
+    out->generations[i] = slots[i].generation;
   find_newest(slots, out);
   if (!out->has_newest && out->unreadable)
     return err_set(NACRE_ERR_IO, "no superblock can be read");

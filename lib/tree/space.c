@@ -100,12 +100,7 @@ enum nacre_err space_grow(struct engine *e, uint64_t units) {
 
 /* What is pending becomes free by commits, even where nothing else is left to commit. */
 static enum nacre_err relieve_space(struct engine *e) {
-  if (alloc_pending_units(&e->alloc) > 0) {
-    pthread_mutex_lock(&e->state_lock);
-    e->dirty = true;
-    pthread_mutex_unlock(&e->state_lock);
-  }
-  return engine_commit(e);
+  return alloc_pending_units(&e->alloc) > 0 ? committer_commit_anyway(e) : engine_commit(e);
 }
 
 /* Before the container grows for what is only reserved, have it stored: that takes far less. */

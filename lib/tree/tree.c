@@ -154,9 +154,12 @@ enum nacre_err tree_load_missing(struct tree *t, const struct tree_missing *miss
   return NACRE_OK;
 }
 
-/* The dirty stand-in for a node: itself where nobody else sees it, else a copy. Gives the old block's space back. */
-static enum nacre_err dirty_node(struct tree *t, struct node *n, struct node **out) {
+/* The dirty stand-in for a node: itself where nobody else sees it, else a copy. Gives the old block's space back.
+ * moved: what it says stays, and so does its birth. */
+static enum nacre_err dirty_node(struct tree *t, struct node *n, bool moved, struct node **out) {
+  const uint64_t birth = moved ? n->birth : t->generation;
   if (n->state == NODE_DIRTY) {
+    n->birth = birth;
     *out = n;
     return NACRE_OK;
   }
@@ -186,18 +189,18 @@ static enum nacre_err dirty_node(struct tree *t, struct node *n, struct node **o
     d->state = NODE_DIRTY;
     d->ptr = (struct ptr){0};
   }
-  d->birth = t->generation;
+  d->birth = birth;
   t->dirty_nodes++;
   *out = d;
   return NACRE_OK;
 }
 
-enum nacre_err tree_dirty_path(struct tree *t, struct tree_path *path) {
-  ERR_TRY(dirty_node(t, t->root, &t->root));
+enum nacre_err tree_dirty_path(struct tree *t, struct tree_path *path, bool moved) {
+  ERR_TRY(dirty_node(t, t->root, moved, &t->root));
   path->nodes[t->root->level] = t->root;
   for (unsigned level = t->root->level; level > 0; level--) {
     struct node *d = NULL;
-    ERR_TRY(dirty_node(t, path->nodes[level - 1], &d));
+    ERR_TRY(dirty_node(t, path->nodes[level - 1], moved, &d));
     path->nodes[level]->entries[path->index[level]].kid = d;
     path->nodes[level - 1] = d;
   }

@@ -4,7 +4,9 @@
  *   - root is in memory. A dirty node's parent is dirty, up to the root.
  *   - The lock covers work in memory alone. A walk that meets a node that is not in memory ends with what is missing;
  *     the caller lets go of the lock, reads and opens the node, puts it into the cache, and starts again.
- *   - dirty_nodes is the number of DIRTY nodes reachable from the root. */
+ *   - dirty_nodes is the number of DIRTY nodes reachable from the root.
+ *   - A node's birth is the generation in which what it and those below it say was changed last: a parent's is no
+ *     earlier than a child's. Moving a block, or packing leaves, changes nothing of that. */
 #ifndef NACRE_TREE_TREE_H
 #define NACRE_TREE_TREE_H
 
@@ -60,8 +62,9 @@ NACRE_MUST_USE enum nacre_err tree_load_missing(struct tree *t, const struct tre
 NACRE_MUST_USE enum nacre_err tree_read_node(struct tree *t, const struct ptr *ptr, uint8_t level,
                                              const struct key *low, const struct key *high, struct node **out);
 
-/* Make the path's nodes dirty, from the root down. NACRE_ERR_NO_MEMORY leaves a sound tree. Caller holds the lock. */
-NACRE_MUST_USE enum nacre_err tree_dirty_path(struct tree *t, struct tree_path *path);
+/* Make the path's nodes dirty, from the root down. NACRE_ERR_NO_MEMORY leaves a sound tree. Caller holds the lock.
+ * moved: their blocks are only to be written anew, what they say stays. */
+NACRE_MUST_USE enum nacre_err tree_dirty_path(struct tree *t, struct tree_path *path, bool moved);
 /* A reference less; frees the node when nothing else has it. */
 void tree_unref(struct tree *t, struct node *n);
 struct node *tree_new_node(struct tree *t, uint8_t level);

@@ -209,6 +209,7 @@ static bool merge_pair(struct tree *t, struct node *parent, uint16_t left_index)
     left->count = (uint16_t)(left->count + right->count);
     left->used_bytes += right->count * NODE_BRANCH_ENTRY_BYTES;
   }
+  left->birth = u64_max(left->birth, right->birth);
   branch_remove(parent, (uint16_t)(left_index + 1));
   tree_drop_dirty(t, right);
   return true;

@@ -37,7 +37,7 @@ static enum nacre_err assign_addresses(struct tree *t, struct tree_frozen *f) {
     for (uint64_t u = 0; u < run.units; u += FORMAT_NODE_UNITS) {
       struct node *n = f->nodes[done++];
       n->ptr = (struct ptr){
-          .unit = run.unit + u, .len_bytes = FORMAT_NODE_BYTES, .birth = t->generation, .alloc = t->generation};
+          .unit = run.unit + u, .len_bytes = FORMAT_NODE_BYTES, .birth = n->birth, .alloc = t->generation};
     }
   }
   return NACRE_OK;

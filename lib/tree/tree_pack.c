@@ -37,6 +37,9 @@ static bool pack_leaf(struct tree *t, struct pack *p, const struct node *leaf) {
 static void pack_run(struct tree *t, struct node *parent, uint16_t first, uint16_t count) {
   struct pack p = {.most = count - 1u};
   bool fits = true;
+  uint64_t birth = 0;
+  for (uint16_t i = 0; i < count; i++)
+    birth = u64_max(birth, parent->entries[first + i].kid->birth);
   for (uint16_t i = 0; i < count && fits; i++)
     fits = pack_leaf(t, &p, parent->entries[first + i].kid);
   if (!fits) {
@@ -48,6 +51,7 @@ static void pack_run(struct tree *t, struct node *parent, uint16_t first, uint16
     tree_drop_dirty(t, parent->entries[first + i].kid);
   for (unsigned i = 0; i < p.count; i++) {
     parent->entries[first + i].kid = p.leaves[i];
+    p.leaves[i]->birth = birth;
     if (i > 0)
       parent->entries[first + i].key = p.leaves[i]->slots[0].key;
   }

@@ -13,13 +13,6 @@
 #define TRIM_PART_MIN 1024u
 #define RELEASE_COMMITS 2u
 
-static enum nacre_err commit_anyway(struct engine *e) {
-  pthread_mutex_lock(&e->state_lock);
-  e->dirty = true;
-  pthread_mutex_unlock(&e->state_lock);
-  return engine_commit(e);
-}
-
 /* Behind the last used unit, with the reserve's worth of free ones before it. */
 static uint64_t trimmed_end(struct engine *e) {
   uint64_t free_before;
@@ -43,14 +36,14 @@ enum nacre_err engine_trim(struct engine *e) {
     return NACRE_OK;
   committer_stop(e);
   for (unsigned i = 0; i < RELEASE_COMMITS; i++)
-    ERR_TRY(commit_anyway(e));
+    ERR_TRY(committer_commit_anyway(e));
   if (!is_worth_it(e, 0))
     return NACRE_OK;
   uint64_t end = trimmed_end(e);
   ERR_TRY(alloc_shrink(&e->alloc, end));
-  e->wants_checkpoint = true;
-  ERR_TRY(commit_anyway(e));
-  ERR_TRY(commit_anyway(e));
+  committer_want_checkpoint(e);
+  ERR_TRY(committer_commit_anyway(e));
+  ERR_TRY(committer_commit_anyway(e));
   ERR_TRY(store_resize(e->store, end * FORMAT_UNIT_BYTES));
   return store_sync(e->store);
 }

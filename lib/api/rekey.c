@@ -1,0 +1,69 @@
+/* Rotation of the keys of an open volume. */
+#include "ops/rekey.h"
+
+#include "api/handle.h"
+#include "api/structs.h"
+#include "base/err.h"
+
+/* One that is under way has all its keys already. */
+static enum nacre_err check_resumed(const struct nacre_rekey_options *o) {
+  if (o->slots_only || o->cipher != NACRE_CIPHER_AUTO || o->drop_slots != 0)
+    return err_set(NACRE_ERR_IN_USE, "a rotation is under way; bring it to its end first");
+  return NACRE_OK;
+}
+
+static enum nacre_err begin(struct volume *v, const struct nacre_rekey_options *o, bool resumed) {
+  if (resumed) {
+    ERR_TRY(check_resumed(o));
+    return rekey_set_rate(v, o->rate_bytes);
+  }
+  const struct rekey_request request = {
+      .slots_only = o->slots_only, .cipher = o->cipher, .drop_slots = o->drop_slots, .rate_bytes = o->rate_bytes};
+  return rekey_begin(v, &request);
+}
+
+enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *options,
+                           struct nacre_rekey_report *report) {
+  struct nacre_rekey_options o;
+  ERR_TRY(handle_volume(vol));
+  ERR_TRY(struct_take(&o, sizeof o, options));
+  if (report)
+    ERR_TRY(struct_check(report));
+  if (o.cipher < NACRE_CIPHER_AUTO || o.cipher > NACRE_CIPHER_AEGIS_256)
+    return err_set(NACRE_ERR_ARGUMENT, "there is no such cipher");
+  struct volume *v = vol->v;
+  rekey_hold(v); /* this thread takes over */
+  struct engine_info before, after;
+  engine_get_info(v->engine, &before);
+  const bool resumed = rekey_is_under_way(v);
+  const uint32_t epoch = engine_epoch(v->engine);
+  const struct rekey_run run = {.progress = o.progress, .progress_arg = o.progress_arg, .cancel = o.cancel};
+  ERR_TRY(begin(v, &o, resumed));
+  ERR_TRY(rekey_finish(v, &run));
+  engine_get_info(v->engine, &after);
+  if (report) {
+    /* The count begins anew with each epoch. */
+    const uint64_t base = engine_epoch(v->engine) == epoch ? before.sealed_bytes : 0;
+    const struct nacre_rekey_report ours = {.struct_size = sizeof ours,
+                                            .resumed = resumed,
+                                            .epoch = engine_epoch(v->engine),
+                                            .rewritten_bytes = after.sealed_bytes - base};
+    struct_give(report, &ours, sizeof ours);
+  }
+  return NACRE_OK;
+}
+
+enum nacre_err nacre_rekey_get_status(nacre_volume *vol, struct nacre_rekey_status *status) {
+  ERR_TRY(handle_volume(vol));
+  ERR_TRY(struct_check(status));
+  struct rekey_status now;
+  rekey_get_status(vol->v, &now);
+  const struct nacre_rekey_status ours = {.struct_size = sizeof ours,
+                                          .under_way = now.under_way,
+                                          .running = now.running,
+                                          .epoch = now.epoch,
+                                          .done_bytes = now.done_bytes,
+                                          .total_bytes = now.total_bytes};
+  struct_give(status, &ours, sizeof ours);
+  return NACRE_OK;
+}

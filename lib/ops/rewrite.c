@@ -1,0 +1,151 @@
+#include "ops/rewrite.h"
+
+#include "base/err.h"
+#include "base/secmem.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Where space is short, what is moved at once gets smaller, down to this. */
+#define MOVE_MIN_BYTES (64u << 10)
+#define PAUSE_MAX_MS 50
+/* Passes in a row that move nothing and still find something: what others are just deleting is gone by then. */
+#define FRUITLESS_MAX 3u
+
+struct rewrite {
+  struct engine *engine;
+  struct fs *fs;
+  const struct rewrite_options *options;
+  struct fs_move move;
+  uint64_t begun_ms;
+  uint64_t written_units; /* since then */
+  uint64_t damaged;       /* extents of this pass that cannot be read */
+  char why[256];          /* the first of them */
+  bool clean;             /* nothing was found in this pass */
+  bool fruitful;          /* something was moved in it */
+};
+
+static uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Wait until no more was written than the rate allows. */
+static enum nacre_err pace(const struct rewrite *r) {
+  const uint64_t rate = r->options->rate_bytes;
+  ERR_TRY(cancel_check(r->options->cancel));
+  if (rate == 0)
+    return NACRE_OK;
+  /* In milliseconds; units are few enough for that in 64 bits. */
+  const uint64_t due_ms = r->begun_ms + r->written_units * (FORMAT_UNIT_BYTES * 1000ull) / rate;
+  for (uint64_t now = now_ms(); now < due_ms; now = now_ms()) {
+    const uint64_t left = due_ms - now;
+    const struct timespec pause = {.tv_nsec = (long)(left < PAUSE_MAX_MS ? left : PAUSE_MAX_MS) * 1000000};
+    nanosleep(&pause, NULL);
+    ERR_TRY(cancel_check(r->options->cancel));
+  }
+  return NACRE_OK;
+}
+
+static void tell(const struct rewrite *r, uint64_t units) {
+  const uint64_t done =
+      atomic_fetch_add(r->options->done_bytes, units * FORMAT_UNIT_BYTES) + units * FORMAT_UNIT_BYTES;
+  if (r->options->progress != NULL)
+    r->options->progress(r->options->progress_arg, "rekey", done, atomic_load(r->options->total_bytes));
+}
+
+/* What is pending is room again after a commit or two, so a full volume is rewritten in small steps. */
+static enum nacre_err move_extent(struct rewrite *r, const struct key *key) {
+  for (;;) {
+    uint64_t units = 0;
+    enum nacre_err err = fs_move_extent(r->fs, key, &r->move, &units);
+    r->written_units += units;
+    r->fruitful |= units > 0;
+    if (err != NACRE_ERR_NO_SPACE || r->move.most_bytes <= MOVE_MIN_BYTES)
+      return err;
+    r->move.most_bytes /= 2;
+  }
+}
+
+/* A piece of a file that cannot be read must not keep the rest under the older key. */
+static enum nacre_err move_extents(struct rewrite *r, const struct rewrite_leaf *leaf) {
+  for (unsigned i = 0; i < leaf->count; i++) {
+    enum nacre_err err = move_extent(r, &leaf->extents[i]);
+    if (err == NACRE_ERR_DAMAGED) {
+      if (r->damaged++ == 0)
+        strncpy(r->why, err_message(), sizeof r->why - 1);
+    } else if (err != NACRE_OK) {
+      return err;
+    }
+    ERR_TRY(pace(r));
+  }
+  return NACRE_OK;
+}
+
+static enum nacre_err move_nodes(struct rewrite *r, const struct key *key) {
+  struct txn txn;
+  ERR_TRY(txn_begin(r->engine, TXN_FREEING, 1, &txn));
+  enum nacre_err err = engine_rewrite_nodes(&txn, key);
+  txn_end(&txn);
+  r->written_units += FORMAT_NODE_UNITS;
+  r->fruitful = true;
+  return err;
+}
+
+static enum nacre_err pass(struct rewrite *r) {
+  struct rewrite_leaf *leaf = calloc(1, sizeof *leaf);
+  if (leaf == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  struct engine_info info;
+  engine_get_info(r->engine, &info);
+  atomic_store(r->options->total_bytes, info.used_units * FORMAT_UNIT_BYTES);
+  atomic_store(r->options->done_bytes, 0);
+  r->clean = true;
+  r->fruitful = false;
+  r->damaged = 0;
+  enum nacre_err err = NACRE_OK;
+  while (err == NACRE_OK && !leaf->last) {
+    err = engine_rewrite_look(r->engine, leaf);
+    if (err != NACRE_OK)
+      break;
+    r->clean = r->clean && leaf->count == 0 && !leaf->stale;
+    err = move_extents(r, leaf);
+    if (err == NACRE_OK && leaf->stale)
+      err = move_nodes(r, &leaf->at);
+    tell(r, leaf->units);
+    if (err == NACRE_OK)
+      err = pace(r);
+  }
+  free(leaf);
+  return err;
+}
+
+static enum nacre_err passes(struct rewrite *r) {
+  unsigned fruitless = 0;
+  for (;;) {
+    ERR_TRY(pass(r));
+    if (r->clean)
+      return NACRE_OK;
+    fruitless = r->fruitful ? 0 : fruitless + 1;
+    if (r->damaged > 0 && fruitless > 0)
+      return err_set(NACRE_ERR_DAMAGED, "%llu pieces of files cannot be read and keep the older key in use: %s",
+                     (unsigned long long)r->damaged, r->why);
+    if (fruitless == FRUITLESS_MAX)
+      return err_set(NACRE_ERR_DAMAGED, "blocks under the older key belong to no file; verify names them");
+    if (fruitless > 0)
+      ERR_TRY(engine_commit(r->engine));
+  }
+}
+
+enum nacre_err rewrite_older(struct engine *e, struct fs *fs, const struct rewrite_options *options) {
+  struct rewrite r = {.engine = e, .fs = fs, .options = options, .begun_ms = now_ms()};
+  r.move = (struct fs_move){.buf = malloc(FS_MOVE_BYTES), .most_bytes = FS_MOVE_BYTES};
+  if (r.move.buf == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  enum nacre_err err = passes(&r);
+  secmem_wipe(r.move.buf, FS_MOVE_BYTES);
+  free(r.move.buf);
+  return err;
+}
