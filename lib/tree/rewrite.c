@@ -107,11 +107,27 @@ static enum nacre_err check_ring(struct engine *e) {
   return err;
 }
 
-/* The first of these commits leaves all that is older behind, the log's chain of records too; each of the others
- * takes one more slot of the ring. */
+static void look_at_commits(struct engine *e, bool *checkpointed, uint64_t *generation) {
+  pthread_mutex_lock(&e->state_lock);
+  *checkpointed = !e->wants_checkpoint;
+  *generation = e->durable.generation;
+  pthread_mutex_unlock(&e->state_lock);
+}
+
+/* The commit with the checkpoint leaves all that is older behind, the log's chain of records too; each one after it
+ * takes one more slot of the ring. A call may find that another's commit has just taken what there was, so it is the
+ * generations that count. */
 enum nacre_err engine_renew_ring(struct engine *e) {
+  bool checkpointed = false;
+  uint64_t generation = 0;
   committer_want_checkpoint(e);
-  for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++)
+  while (!checkpointed) {
     ERR_TRY(committer_commit_anyway(e));
+    look_at_commits(e, &checkpointed, &generation);
+  }
+  for (uint64_t last = generation + FORMAT_RING_SLOTS - 1; generation < last;) {
+    ERR_TRY(committer_commit_anyway(e));
+    look_at_commits(e, &checkpointed, &generation);
+  }
   return check_ring(e);
 }

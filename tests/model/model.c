@@ -58,6 +58,29 @@ static const struct config configs[] = {
      .large_percent = 15,
      .nodes_max = 100,
      .steps = 20000},
+    {.name = "chunks of 16 KiB, rotating",
+     .chunk_bytes = 16384,
+     .size_bytes = 256u << 20,
+     .threads = 1,
+     .commit_interval_ms = 50,
+     .memory_bytes = 8u << 20,
+     .file_max_bytes = 1u << 20,
+     .large_percent = 15,
+     .nodes_max = 200,
+     .rotates = true,
+     .steps = 20000},
+    {.name = "chunks of 4 KiB, full, rotating",
+     .chunk_bytes = 4096,
+     .size_bytes = 32u << 20,
+     .threads = 1,
+     .commit_interval_ms = 50,
+     .memory_bytes = 8u << 20,
+     .file_max_bytes = 2u << 20,
+     .large_percent = 25,
+     .nodes_max = 600,
+     .fills = true,
+     .rotates = true,
+     .steps = 15000},
     {.name = "host full, threads",
      .chunk_bytes = 16384,
      .size_bytes = 1ull << 30,
@@ -89,6 +112,11 @@ static void run_config(const struct config *config, uint64_t seed, unsigned step
   fflush(stdout);
   if (config->fills && steps >= config->steps && r->full == 0)
     run_fail(r, "the volume was never full");
+  if (config->rotates) {
+    printf("# %lu rotations, %lu of them carried on after an opening\n", r->rotator.rotations, r->rotator.resumed);
+    if (steps >= config->steps && r->rotator.resumed == 0)
+      run_fail(r, "no rotation was carried on");
+  }
   run_free(r);
 }
 

@@ -187,6 +187,13 @@ void run_open(struct run *r) {
                                              .commit_interval_ms = r->config->commit_interval_ms};
   run_must(r, nacre_volume_open(&target, &options, r->cred, &r->vol));
   r->generation = generation_of(r);
+  if (r->config->rotates)
+    rotator_start(&r->rotator, r->vol, r->config->fills);
+}
+
+static void stop_rotating(struct run *r) {
+  if (r->config->rotates && rotator_stop(&r->rotator) != NACRE_OK)
+    run_fail(r, "rotating the keys: %s", r->rotator.message);
 }
 
 static void now_committed(struct run *r) {
@@ -203,6 +210,7 @@ void run_sync(struct run *r) {
 
 void run_reopen(struct run *r) {
   close_handles(r);
+  stop_rotating(r);
   run_must(r, nacre_volume_close(r->vol));
   run_open(r);
   now_committed(r);
@@ -215,6 +223,7 @@ void run_crash(struct run *r) {
     run_sync(r);
   /* What only the handles kept alive is deleted now, which may commit. */
   close_handles(r);
+  stop_rotating(r);
   run_watch(r);
   nacre_volume_abandon(r->vol);
   ref_free(&r->ref);
@@ -276,6 +285,7 @@ void run_finish(struct run *r) {
   run_reopen(r);
   compare_all(r);
   run_verify(r);
+  stop_rotating(r);
   run_must(r, nacre_volume_close(r->vol));
 }
 

@@ -4,6 +4,7 @@
 
 #include "model/ram.h"
 #include "model/ref.h"
+#include "model/rotator.h"
 
 #define RUN_HANDLES 8u
 #define RUN_NAME_BYTES 256u
@@ -21,6 +22,7 @@ struct config {
   unsigned large_percent; /* of writes: up to a quarter of the largest file */
   unsigned nodes_max;     /* above that, steps that delete are preferred */
   bool fills;             /* NACRE_ERR_NO_SPACE is to be met */
+  bool rotates;           /* keys, all the time, in a thread beside */
   unsigned steps;
 };
 
@@ -46,6 +48,7 @@ struct run {
   struct ref ref, committed;
   uint64_t generation; /* of `committed` */
   struct handle handles[RUN_HANDLES];
+  struct rotator rotator;
   uint8_t *noise;
   /* What was met on the way. */
   unsigned long syncs, own_commits, reopens, crashes, verifies, compares, full, partial;
