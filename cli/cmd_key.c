@@ -9,6 +9,7 @@
 #include "escape.h"
 #include "interrupt.h"
 #include "kdf_options.h"
+#include "key_escrow.h"
 #include "options.h"
 #include "report.h"
 #include "slots.h"
@@ -123,7 +124,7 @@ static int own_slot(const char *path, nacre_volume *vol, int wanted, uint32_t *i
 
 static int key_remove(const struct command *self, int argc, char **argv) {
   struct key_options o = KEY_OPTIONS_NONE;
-  const struct option_group groups[] = {{"Options", remove_specs, &o}, VOLUME_GROUPS(&o.volume), {0}};
+  const struct option_group groups[] = {{"Options", remove_specs, &o}, VOLUME_GROUPS_BESIDE_SLOT(&o.volume), {0}};
   int code;
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
@@ -156,7 +157,7 @@ static int key_change(const struct command *self, int argc, char **argv) {
   const struct option_group groups[] = {{"Options", slot_specs, &o},
                                         {"New credential", credential_new_specs, &o.fresh},
                                         {"Its cost for whoever guesses", kdf_specs, &o.kdf},
-                                        VOLUME_GROUPS(&o.volume),
+                                        VOLUME_GROUPS_BESIDE_SLOT(&o.volume),
                                         {0}};
   int code;
   if (!parse(self, groups, &argc, &argv, &code))
@@ -187,6 +188,12 @@ static int key_change(const struct command *self, int argc, char **argv) {
   return code;
 }
 
+#define FINGERPRINT_TEXT_BYTES 65
+static void fingerprint_text(const uint8_t fingerprint[32], char text[FINGERPRINT_TEXT_BYTES]) {
+  for (size_t i = 0; i < 32; i++)
+    (void)snprintf(text + 2 * i, 3, "%02x", fingerprint[i]);
+}
+
 /* ---- key list ------------------------------------------------------------------------------------ */
 
 static void date_text(int64_t seconds, char *text, size_t size) {
@@ -205,6 +212,9 @@ static void list_json(const struct nacre_slot_info *slots, size_t count, const s
     (void)json_object_array_add(array, slot);
   }
   struct json_object *report = json_object_new_object();
+  char fingerprint[FINGERPRINT_TEXT_BYTES];
+  fingerprint_text(info->fingerprint, fingerprint);
+  report_json_add(report, "fingerprint", json_object_new_string(fingerprint));
   report_json_add(report, "slots", array);
   report_json_add(report, "sealed_blocks", json_object_new_uint64(info->sealed_blocks));
   report_json_add(report, "sealed_bytes", json_object_new_uint64(info->sealed_bytes));
@@ -256,6 +266,22 @@ static int key_list(const struct command *self, int argc, char **argv) {
 
 /* ---- key test ------------------------------------------------------------------------------------- */
 
+/* The first slot that one of the credentials opens. */
+static int test_all(const char *path, struct credential_wanted *wanted, uint64_t memory_max_bytes, uint32_t *index,
+                    enum nacre_slot_kind *kind) {
+  const struct nacre_target target = volume_target(path);
+  enum nacre_err err = NACRE_ERR_CREDENTIAL;
+  for (int attempt = 0; attempt < wanted->attempts && err == NACRE_ERR_CREDENTIAL; attempt++) {
+    nacre_credential *cred = NULL;
+    if (!credential_ask(wanted, attempt, &cred))
+      return wanted->code;
+    err = nacre_slot_test(&target, cred, memory_max_bytes, index);
+    *kind = nacre_credential_kind(cred);
+    nacre_credential_free(cred);
+  }
+  return err == NACRE_OK ? EXIT_DONE : report_library(path, err);
+}
+
 static int key_test(const struct command *self, int argc, char **argv) {
   struct key_options o = KEY_OPTIONS_NONE;
   const struct option_group groups[] = {VOLUME_GROUPS(&o.volume), {0}};
@@ -267,27 +293,55 @@ static int key_test(const struct command *self, int argc, char **argv) {
   code = volume_check(argv[0], true, &info);
   if (code != EXIT_DONE)
     return code;
-  struct credential_wanted wanted = {.volume = argv[0], .source = &o.volume.credential};
-  nacre_credential *cred = NULL;
-  code = credential_read(&wanted, &cred);
+  struct credential_wanted wanted = {
+      .volume = argv[0], .source = &o.volume.credential, .info = &info, .slot = o.volume.slot};
+  uint32_t index = 0;
+  enum nacre_slot_kind kind = NACRE_SLOT_EMPTY;
+  code = credential_prepare(&wanted);
+  if (code == EXIT_DONE)
+    code = test_all(argv[0], &wanted, o.volume.kdf_memory_max_bytes, &index, &kind);
+  credential_done(&wanted);
   if (code != EXIT_DONE)
     return code;
-  const struct nacre_target target = volume_target(argv[0]);
-  uint32_t index = 0;
-  const enum nacre_err err = nacre_slot_test(&target, cred, o.volume.kdf_memory_max_bytes, &index);
-  const char *kind = slot_kind_name(nacre_credential_kind(cred));
-  nacre_credential_free(cred);
-  if (err != NACRE_OK)
-    return report_library(argv[0], err);
   if (report_is_json()) {
     struct json_object *report = json_object_new_object();
     report_json_add(report, "slot", json_object_new_int64(index));
-    report_json_add(report, "kind", json_object_new_string(kind));
+    report_json_add(report, "kind", json_object_new_string(slot_kind_name(kind)));
     report_print_json(report);
   } else {
-    (void)printf("slot %u (%s)\n", (unsigned)index, kind);
+    (void)printf("slot %u (%s)\n", (unsigned)index, slot_kind_name(kind));
   }
   return EXIT_DONE;
+}
+
+/* ---- key id --------------------------------------------------------------------------------------- */
+
+static int key_id(const struct command *self, int argc, char **argv) {
+  struct key_options o = KEY_OPTIONS_NONE;
+  const struct option_group groups[] = {VOLUME_GROUPS(&o.volume), {0}};
+  int code;
+  if (!parse(self, groups, &argc, &argv, &code))
+    return code;
+  nacre_volume *vol = NULL;
+  code = open_for_keys(argv[0], &o, true, &vol);
+  if (code != EXIT_DONE)
+    return code;
+  struct nacre_volume_info info = {.struct_size = sizeof info};
+  const enum nacre_err err = nacre_volume_get_info(vol, &info);
+  if (err != NACRE_OK) {
+    code = report_library(argv[0], err);
+  } else {
+    char text[FINGERPRINT_TEXT_BYTES];
+    fingerprint_text(info.fingerprint, text);
+    if (report_is_json()) {
+      struct json_object *report = json_object_new_object();
+      report_json_add(report, "fingerprint", json_object_new_string(text));
+      report_print_json(report);
+    } else {
+      (void)printf("%s\n", text);
+    }
+  }
+  return volume_close(argv[0], vol, code);
 }
 
 static const struct command key_commands[] = {
@@ -295,6 +349,8 @@ static const struct command key_commands[] = {
     {"key remove", "VOLUME", "Remove a credential", key_remove},
     {"key change", "VOLUME", "Replace a credential by another, in the same slot", key_change},
     {"key list", "VOLUME", "List the credentials with their names and dates", key_list},
+    {"key escrow", "VOLUME", "Write out what an escrow slot holds, for age -d", key_escrow},
+    {"key id", "VOLUME", "Print the volume's fingerprint, for --expect-id", key_id},
     {"key test", "VOLUME", "Say which slot a credential opens; the volume may be in use", key_test},
 };
 
@@ -310,5 +366,5 @@ int cmd_key(const struct command *self, int argc, char **argv) {
       (void)printf("  %-12s  %s\n", key_commands[i].name, key_commands[i].summary);
     return EXIT_DONE;
   }
-  return report_error(EXIT_USAGE, "key", "say add, remove, change, list or test; see nacre key --help");
+  return report_error(EXIT_USAGE, "key", "say add, remove, change, list, escrow, id or test; see nacre key --help");
 }

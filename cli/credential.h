@@ -10,40 +10,60 @@
 #include "options.h"
 #include "strength.h"
 
-/* Where a credential comes from; at most one is given, none means the terminal. */
+/* Where a credential comes from; none means the terminal. A text and a key file together are one credential, of which
+ * both are needed; otherwise one is given at most. */
 struct credential_source {
   const char *passfile;
   const char *key_file;
   const char *extpass;
   int passphrase_fd; /* -1: not given */
   bool recovery_key; /* existing: the text that comes is a recovery key; new: Nacre makes one */
+  /* Existing: */
+  const char *identity; /* a file of age identities */
+  const char *slot_key; /* a file with what age or clevis made of a slot's body */
+  bool unattended;      /* clevis is asked */
+  uint64_t unattended_timeout_s;
+  /* New: */
+  const char *escrow; /* an age recipient */
+  const char *clevis; /* a pin and its configuration */
+  bool trust;         /* a tang server's keys, as they come */
 };
 #define CREDENTIAL_SOURCE_NONE                                                                                       \
   { .passphrase_fd = -1 }
 
-/* An existing credential: --passfile, --key-file, --passphrase-fd, --extpass, --recovery-key. */
+/* An existing credential: --passfile, --key-file, --passphrase-fd, --extpass, --recovery-key, ... */
 extern const struct option_spec credential_specs[];
-/* The same with --new- in front. */
+/* A new one: the same with --new- in front, --escrow, --clevis. */
 extern const struct option_spec credential_new_specs[];
 /* For `create`, where the only credential is a new one: --passfile, ... without --recovery-key. */
 extern const struct option_spec credential_create_specs[];
 
 bool credential_is_given(const struct credential_source *source);
 
-/* What an existing credential is for. Filled by the caller, also the `ask_arg` of credential_ask. */
+/* An age file may hold an organisation's identities. */
+#define CREDENTIALS_MAX 64
+
+/* What an existing credential is for. The first four are the caller's. Also the `ask_arg` of credential_ask. */
 struct credential_wanted {
   const char *volume; /* names it in prompts and errors */
   const struct credential_source *source;
-  bool recovery_slot; /* the volume has one: a mistyped recovery key is worth a word */
-  bool asked_before;  /* kept by credential_ask, as is the next */
+  const struct nacre_public_info *info;
+  int slot; /* the only one to open; -1: any */
+  int attempts;
+  nacre_credential *list[CREDENTIALS_MAX]; /* those that are known already, in turn */
+  struct secret key_file;                  /* what the terminal's passphrase goes with */
+  bool asked_before;                       /* kept by credential_ask, as is the next */
   char mistyped[128]; /* what would be wrong with the last answer if it was meant as a recovery key, or "" */
+  int next_slot;      /* for clevis */
   int code;           /* out: exit code when credential_ask gave up */
 };
 
-/* Get the credential that the options name, or, where none is named, one from the terminal. Exit code. */
-int credential_read(struct credential_wanted *wanted, nacre_credential **out);
-/* The `ask` of nacre_open_options: asks at the terminal, saying so if the last one was wrong. */
+/* Get what the options name, or find that the terminal is to be asked: exit code. credential_ask then gives one
+ * credential for each of `attempts`. To be followed by credential_done. */
+int credential_prepare(struct credential_wanted *wanted);
+/* The `ask` of nacre_open_options: at the terminal, saying so if the last one was wrong. */
 bool credential_ask(void *arg, int attempt, nacre_credential **out);
+void credential_done(struct credential_wanted *wanted);
 
 struct credential_policy {
   const char *volume;

@@ -1,5 +1,6 @@
 #include "data_command.h"
 
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,13 +19,12 @@ static void allow_descriptors(void) {
 
 int data_command_run(const struct command *self, const struct data_command *data, int argc, char **argv) {
   struct volume_options options = VOLUME_OPTIONS_NONE;
-  struct option_group groups[4] = {{0}};
+  struct option_group groups[VOLUME_GROUPS_COUNT + 2] = {{0}};
   size_t count = 0;
   if (data->own != NULL)
     groups[count++] = *data->own;
   const struct option_group opening[] = {VOLUME_GROUPS(&options)};
-  groups[count++] = opening[0];
-  groups[count] = opening[1];
+  memcpy(groups + count, opening, sizeof opening);
   const enum options_result parsed = options_parse(self, groups, data->fewest, data->most, &argc, &argv);
   if (parsed != OPTIONS_RUN)
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;

@@ -78,6 +78,15 @@ static int take_own(struct mounting *mounting, char *word) {
   } else if (starts_with(word, "memory=")) {
     if (!size_parse(value, &mounting->open.memory_bytes))
       return -1;
+  } else if (starts_with(word, "identity=")) {
+    source->identity = unescape(value);
+  } else if (strcmp(word, "unattended") == 0) {
+    source->unattended = true;
+  } else if (starts_with(word, "unattended-timeout=")) {
+    if (!duration_parse(value, &source->unattended_timeout_s))
+      return -1;
+  } else if (starts_with(word, "expect-id=")) {
+    mounting->open.expect_id = value;
   } else if (strcmp(word, "no-anchor") == 0) {
     mounting->open.no_anchor = true;
   } else if (strcmp(word, "accept-rollback") == 0) {

@@ -106,7 +106,8 @@ static bool value_store(const struct option_spec *spec, void *values, const char
 static void help_group(const struct option_group *group) {
   if (group->title == NULL)
     return;
-  printf("\n%s:\n", group->title);
+  if (group->title[0] != '\0')
+    printf("\n%s:\n", group->title);
   for (const struct option_spec *spec = group->specs; spec->name != NULL; spec++) {
     char left[64];
     const char letter[] = {'-', spec->letter, ',', ' ', '\0'};

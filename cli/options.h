@@ -24,7 +24,8 @@ struct option_spec {
   const char *help;
 };
 
-/* A table and the struct that its offsets point into. A group without a title is accepted but not listed. */
+/* A table and the struct that its offsets point into. A group without a title is accepted but not listed;
+ * with an empty one it goes on where the one before ended. */
 struct option_group {
   const char *title;
   const struct option_spec *specs;

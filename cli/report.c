@@ -52,6 +52,8 @@ int report_exit_code(enum nacre_err err) {
     return EXIT_NOT_POSSIBLE;
   case NACRE_ERR_ROLLED_BACK:
     return EXIT_ROLLED_BACK;
+  case NACRE_ERR_OTHER_VOLUME:
+    return EXIT_OTHER_VOLUME;
   case NACRE_ERR_READ_ONLY:
   case NACRE_ERR_PERMISSION:
     return EXIT_NOT_PERMITTED;
@@ -95,13 +97,14 @@ static const char *advice(enum nacre_err err) {
     enum nacre_err err;
     const char *text;
   } table[] = {
-      {NACRE_ERR_CREDENTIAL, "check the passphrase and the keyboard layout, or give another credential"},
+      {NACRE_ERR_CREDENTIAL, "check it (a passphrase: the keyboard layout, too), or give another credential"},
       {NACRE_ERR_DAMAGED, "try nacre verify, and restore what is lost from a backup"},
       {NACRE_ERR_IN_USE, "close the program that uses it, or unmount it"},
       {NACRE_ERR_NOT_VOLUME, "check the name, or make a volume with nacre create"},
       {NACRE_ERR_NO_SPACE, "make room and try again"},
       {NACRE_ERR_UNSUPPORTED, "use a newer nacre, or the machine that it was made on"},
       {NACRE_ERR_ROLLED_BACK, "compare it with your backups; --accept-rollback takes it as it is"},
+      {NACRE_ERR_OTHER_VOLUME, "find out who put it there; nacre key id says whose fingerprint is whose"},
       {NACRE_ERR_LIMIT, "if you trust this volume, raise --kdf-memory-max"},
       {NACRE_ERR_IO, "check the storage under it"},
       {NACRE_ERR_READ_ONLY, "open it for writing, on storage that can be written"},
@@ -112,9 +115,9 @@ static const char *advice(enum nacre_err err) {
   return NULL;
 }
 
-static const char *const code_names[] = {"done",         "other",       "usage",       "credential",
-                                         "damaged",      "in-use",      "no-volume",   "no-space",
-                                         "not-possible", "rolled-back", "partly-done", "not-permitted"};
+static const char *const code_names[] = {"done",        "other",         "usage",       "credential",   "damaged",
+                                         "in-use",      "no-volume",     "no-space",    "not-possible", "rolled-back",
+                                         "partly-done", "not-permitted", "other-volume"};
 
 static const char *code_name(int code) {
   const size_t count = sizeof code_names / sizeof code_names[0];

@@ -21,7 +21,8 @@ enum exit_code {
   EXIT_NOT_POSSIBLE = 8,
   EXIT_ROLLED_BACK = 9,
   EXIT_PARTLY = 10,
-  EXIT_NOT_PERMITTED = 11
+  EXIT_NOT_PERMITTED = 11,
+  EXIT_OTHER_VOLUME = 12
 };
 
 /* From now on errors are JSON objects. */

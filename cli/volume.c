@@ -21,6 +21,14 @@ const struct option_spec volume_specs[] = {
      "neither look nor remember whether it is older than when it was last open here"},
     {"accept-rollback", 0, OPTION_FLAG, offsetof(struct volume_options, accept_rollback), NULL,
      "open it though it is, or though superblocks are gone, and go on from there"},
+    {"expect-id", 0, OPTION_TEXT, offsetof(struct volume_options, expect_id), "FINGERPRINT",
+     "refuse any other volume, whatever opens it (nacre key id says which it is)"},
+    {0}};
+
+const struct option_spec volume_slot_specs[] = {
+    {"slot", 0, OPTION_NUMBER, offsetof(struct volume_options, slot), "N", "the only slot to try"}, {0}};
+const struct option_spec volume_open_slot_specs[] = {
+    {"open-slot", 0, OPTION_NUMBER, offsetof(struct volume_options, slot), "N", "the only slot to open it with"},
     {0}};
 
 struct nacre_target volume_target(const char *path) {
@@ -93,6 +101,34 @@ bool volume_wait_free(const char *path, unsigned seconds) {
   return false;
 }
 
+static bool hex_digit(char c, uint8_t *value) {
+  static const char digits[] = "0123456789abcdef";
+  const char *at = c != '\0' ? strchr(digits, c >= 'A' && c <= 'F' ? c + ('a' - 'A') : c) : NULL;
+  *value = at != NULL ? (uint8_t)(at - digits) : 0;
+  return at != NULL;
+}
+
+/* 64 hexadecimal digits. */
+static bool fingerprint_parse(const char *text, uint8_t out[32]) {
+  for (size_t i = 0; i < 32; i++) {
+    uint8_t high, low;
+    if (!hex_digit(text[2 * i], &high) || !hex_digit(text[2 * i + 1], &low))
+      return false;
+    out[i] = (uint8_t)(high << 4 | low);
+  }
+  return text[64] == '\0';
+}
+
+/* Before anything is asked or opened. */
+static int check_options(const char *path, const struct volume_options *options) {
+  uint8_t fingerprint[32];
+  if (options->expect_id != NULL && !fingerprint_parse(options->expect_id, fingerprint))
+    return report_error(EXIT_USAGE, path, "--expect-id takes a fingerprint of 64 hexadecimal digits");
+  if (options->slot >= NACRE_SLOTS_MAX)
+    return report_error(EXIT_USAGE, path, "slots are numbered 0 to %d", NACRE_SLOTS_MAX - 1);
+  return EXIT_DONE;
+}
+
 static bool has_slot(const struct nacre_public_info *info, enum nacre_slot_kind kind) {
   for (size_t i = 0; i < NACRE_SLOTS_MAX; i++)
     if (info->slots[i].kind == kind)
@@ -105,7 +141,8 @@ static int check_askable(const struct volume_request *request, const struct nacr
   if (request->cred != NULL || credential_is_given(&request->options->credential) ||
       has_slot(info, NACRE_SLOT_PASSPHRASE) || has_slot(info, NACRE_SLOT_RECOVERY))
     return EXIT_DONE;
-  return report_error(EXIT_CREDENTIAL, request->path, "no passphrase opens it; give --key-file");
+  return report_error(EXIT_CREDENTIAL, request->path,
+                      "no passphrase opens it; give --key-file, or another credential that nacre info lists");
 }
 
 static void note_fallback(const char *path, nacre_volume *vol) {
@@ -129,29 +166,34 @@ static void give_anchor(const struct volume_request *request, struct nacre_open_
 static int open_asking(const struct nacre_target *target, const struct volume_request *request,
                        struct nacre_open_options *open_options, struct credential_wanted *wanted,
                        nacre_volume **out) {
-  const nacre_credential *cred = request->cred;
-  nacre_credential *own = NULL;
-  if (cred == NULL && !credential_is_given(wanted->source) && terminal_exists()) {
-    open_options->ask = credential_ask;
-    open_options->ask_arg = wanted;
-  } else if (cred == NULL) {
-    const int code = credential_read(wanted, &own);
+  if (request->cred == NULL) {
+    const int code = credential_prepare(wanted);
     if (code != EXIT_DONE)
       return code;
-    cred = own;
+    open_options->ask = credential_ask;
+    open_options->ask_arg = wanted;
+    open_options->ask_attempts = wanted->attempts;
   }
-  const enum nacre_err err = nacre_volume_open(target, open_options, cred, out);
-  int code = EXIT_DONE;
-  if (err != NACRE_OK)
-    code = wanted->code != EXIT_DONE ? wanted->code : report_open(request->path, err);
-  nacre_credential_free(own);
-  return code;
+  const enum nacre_err err = nacre_volume_open(target, open_options, request->cred, out);
+  if (err == NACRE_OK)
+    return EXIT_DONE;
+  return wanted->code != EXIT_DONE ? wanted->code : report_open(request->path, err);
+}
+
+/* Which slot, and whose volume. */
+static void take_choice(const struct volume_options *options, struct nacre_open_options *open_options) {
+  open_options->use_slot = options->slot >= 0;
+  open_options->slot = options->slot >= 0 ? options->slot : 0;
+  open_options->use_expect_fingerprint =
+      options->expect_id != NULL && fingerprint_parse(options->expect_id, open_options->expect_fingerprint);
 }
 
 int volume_open(const struct volume_request *request, nacre_volume **out) {
   secret_harden_process();
   struct nacre_public_info info;
-  int code = volume_check(request->path, request->read_only, &info);
+  int code = check_options(request->path, request->options);
+  if (code == EXIT_DONE)
+    code = volume_check(request->path, request->read_only, &info);
   if (code == EXIT_DONE)
     code = check_askable(request, &info);
   if (code != EXIT_DONE)
@@ -165,10 +207,13 @@ int volume_open(const struct volume_request *request, nacre_volume **out) {
                                             .kdf_memory_max_bytes = request->options->kdf_memory_max_bytes,
                                             .cancel = interrupt_catch()};
   give_anchor(request, &open_options);
+  take_choice(request->options, &open_options);
   struct credential_wanted wanted = {.volume = request->path,
                                      .source = &request->options->credential,
-                                     .recovery_slot = has_slot(&info, NACRE_SLOT_RECOVERY)};
+                                     .info = &info,
+                                     .slot = request->options->slot};
   code = open_asking(&target, request, &open_options, &wanted, out);
+  credential_done(&wanted);
   if (code == EXIT_DONE) {
     note_fallback(request->path, *out);
     anchor_note(request->path, *out);

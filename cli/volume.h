@@ -14,18 +14,26 @@ struct volume_options {
   struct credential_source credential;
   uint64_t kdf_memory_max_bytes; /* 0: the library's ceiling */
   uint64_t memory_bytes;         /* 0: the library's default */
+  int slot;                      /* the only one to open; -1: any */
+  const char *expect_id;         /* a fingerprint; NULL: any volume's */
   bool no_anchor, accept_rollback;
 };
 #define VOLUME_OPTIONS_NONE                                                                                          \
-  { .credential = CREDENTIAL_SOURCE_NONE }
+  { .credential = CREDENTIAL_SOURCE_NONE, .slot = -1 }
 
-/* --kdf-memory-max, --memory, --no-anchor and --accept-rollback, offsets into struct volume_options. */
+/* --kdf-memory-max, --memory, --expect-id, --no-anchor and --accept-rollback, offsets into struct volume_options. */
 extern const struct option_spec volume_specs[];
+/* --slot, which slot is opened; and --open-slot, the same where --slot is another. */
+extern const struct option_spec volume_slot_specs[], volume_open_slot_specs[];
 /* The groups of a command that opens a volume, for the end of its list; `o` is a struct volume_options. */
-#define VOLUME_GROUPS(o)                                                                                             \
-  {"Credential", credential_specs, &(o)->credential}, {                                                              \
-    "Opening", volume_specs, (o)                                                                                     \
+#define VOLUME_GROUPS(o) VOLUME_GROUPS_WITH(o, volume_slot_specs)
+/* For a command that has a --slot of its own. */
+#define VOLUME_GROUPS_BESIDE_SLOT(o) VOLUME_GROUPS_WITH(o, volume_open_slot_specs)
+#define VOLUME_GROUPS_WITH(o, slot_specs)                                                                            \
+  {"Credential", credential_specs, &(o)->credential}, {"Opening", slot_specs, (o)}, {                                \
+    "", volume_specs, (o)                                                                                            \
   }
+#define VOLUME_GROUPS_COUNT 3
 
 struct volume_request {
   const char *path;

@@ -139,7 +139,7 @@ static enum nacre_err judge_reply(const char *reply, char *message, size_t messa
   char *text = NULL;
   if (strncmp(reply, error, sizeof error - 1) == 0)
     code = strtol(reply + sizeof error - 1, &text, 10);
-  if (code <= 0 || code > (long)NACRE_ERR_LOOP || *text != ' ') {
+  if (code <= 0 || code > (long)NACRE_ERR_OTHER_VOLUME || *text != ' ') {
     snprintf(message, message_size, "the mount's process answered with something else");
     return NACRE_ERR_IO;
   }

@@ -61,7 +61,8 @@ enum nacre_err {
   NACRE_ERR_LIMIT = 23,         /* a header asks for more KDF memory or time than the caller allows */
   NACRE_ERR_WEAK = 24,          /* KDF costs below the floor; the last credential without force */
   NACRE_ERR_FORKED = 25,        /* a handle used in a child of fork() */
-  NACRE_ERR_LOOP = 26           /* too many symbolic links in a path; one where NOFOLLOW allows none */
+  NACRE_ERR_LOOP = 26,          /* too many symbolic links in a path; one where NOFOLLOW allows none */
+  NACRE_ERR_OTHER_VOLUME = 27   /* it opens, and is not the volume that was expected */
 };
 
 /* A short fixed description of a code, e.g. "no space left". Any thread. */
@@ -292,6 +293,10 @@ struct nacre_open_options {
    * destroys, so that newer commits may be gone. What is written then is a new branch of history. */
   bool accept_rollback;
   bool hold_rekey; /* do not carry on a rotation that is under way */
+  /* Whose fingerprint it has to be: another volume in its place, which the same credential opens as well, is
+   * NACRE_ERR_OTHER_VOLUME before anything of it is read or written. */
+  bool use_expect_fingerprint;
+  uint8_t expect_fingerprint[32];
 };
 
 /* Open a volume. Exclusive: NACRE_ERR_IN_USE while any process (this one included) has it open, except that

@@ -34,6 +34,7 @@ static const struct {
     [NACRE_ERR_LIMIT] = {"over a limit that the caller set", E2BIG},
     [NACRE_ERR_WEAK] = {"too weak", EPERM},
     [NACRE_ERR_FORKED] = {"handle used after fork", EBADF},
+    [NACRE_ERR_OTHER_VOLUME] = {"not the volume that was expected", ESTALE},
     [NACRE_ERR_LOOP] = {"too many symbolic links, or a folder under itself", ELOOP},
 };
 

@@ -56,6 +56,8 @@ static enum nacre_err options_take(const struct nacre_open_options *theirs, stru
       .accept_rollback = o.accept_rollback,
       .hold_rekey = o.hold_rekey,
   };
+  out->use_expect_fingerprint = o.use_expect_fingerprint;
+  memcpy(out->expect_fingerprint, o.expect_fingerprint, sizeof out->expect_fingerprint);
   return NACRE_OK;
 }
 

@@ -133,6 +133,9 @@ static enum nacre_err open_unlocked(struct volume *v, const struct volume_option
   u->master_key = NULL;
   u->sealed = NULL;
   header_fingerprint(v->sealed, v->fingerprint);
+  if (options->use_expect_fingerprint &&
+      secmem_compare(v->fingerprint, options->expect_fingerprint, sizeof v->fingerprint) != 0)
+    return err_set(NACRE_ERR_OTHER_VOLUME, "this is another volume: its fingerprint is not the one expected");
   ERR_TRY(anchor_identify(&v->anchor, v->sealed->identity_secret, v->fingerprint));
   ERR_TRY(cancel_check(options->unlock.cancel));
   ERR_TRY(workers_new(options->threads, &v->workers));

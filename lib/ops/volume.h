@@ -52,6 +52,8 @@ struct volume_options {
   void *anchor_ctx;
   bool accept_rollback;
   bool hold_rekey; /* don't carry on a rotation */
+  bool use_expect_fingerprint;
+  uint8_t expect_fingerprint[32];
 };
 
 /* Takes over the store, and closes it also on failure. */

@@ -34,7 +34,7 @@ fails "a chunk size that there is not" 2 "--chunk" "$NACRE" create "$TEST_TMP/x"
 fails "costs below the floor" 2 "below the floor" "$NACRE" create "$TEST_TMP/x" --kdf-memory 1M
 fails "a volume that is too small" 2 "too small" "$NACRE" create "$TEST_TMP/x" --size 1M
 fails "two sources for one credential" 2 "more than one source" \
-  "$NACRE" create "$TEST_TMP/x" --passfile "$TEST_TMP/pass" --key-file "$TEST_TMP/pass"
+  "$NACRE" create "$TEST_TMP/x" --passfile "$TEST_TMP/pass" --extpass true
 holds "none of these made a file" test ! -e "$TEST_TMP/x"
 
 run "$NACRE" info --json "$TEST_TMP/none"

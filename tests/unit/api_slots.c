@@ -235,6 +235,21 @@ static void test_arguments(void **state) {
   assert_null(cred);
 }
 
+static void test_expected_volume(void **state) {
+  struct api *a = *state;
+  struct nacre_volume_info info = {.struct_size = sizeof info};
+  struct nacre_open_options options = {.struct_size = sizeof options, .use_expect_fingerprint = true};
+  ok(nacre_volume_get_info(a->vol, &info));
+  ok(nacre_volume_close(a->vol));
+  memcpy(options.expect_fingerprint, info.fingerprint, 32);
+  ok(nacre_volume_open(&a->target, &options, a->cred, &a->vol));
+  ok(nacre_volume_close(a->vol));
+  options.expect_fingerprint[31] ^= 1;
+  assert_int_equal(nacre_volume_open(&a->target, &options, a->cred, &a->vol), NACRE_ERR_OTHER_VOLUME);
+  options.use_expect_fingerprint = false;
+  ok(nacre_volume_open(&a->target, &options, a->cred, &a->vol));
+}
+
 #define WITH_VOLUME(test) cmocka_unit_test_setup_teardown(test, api_make, api_free)
 
 int main(void) {
@@ -245,6 +260,7 @@ int main(void) {
       WITH_VOLUME(test_escrow),
       WITH_VOLUME(test_bodies),
       cmocka_unit_test(test_arguments),
+      WITH_VOLUME(test_expected_volume),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
