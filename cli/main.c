@@ -28,6 +28,7 @@ static const struct command commands[] = {
     {"mv", "VOLUME SOURCE... DEST", "Rename or move inside a volume", cmd_mv},
     {"info", "VOLUME", "Say what can be known without a credential", cmd_info},
     {"key", "add|remove|change|list|test VOLUME", "Manage the credentials of a volume", cmd_key},
+    {"header", "backup|restore VOLUME FILE", "Keep a copy of a volume's header, and put it back", cmd_header},
     {"erase", "VOLUME", "Destroy a volume for good, with a certificate", cmd_erase},
     {"verify", "VOLUME", "Read and check every block of a volume", cmd_verify},
     {"bench", "[DIR]", "Measure ciphers, key derivation and a volume on this machine", cmd_bench},

@@ -84,6 +84,16 @@ int volume_check(const char *path, bool read_only, struct nacre_public_info *inf
   return EXIT_DONE;
 }
 
+int volume_check_any(const char *path, bool read_only) {
+  const struct nacre_target target = volume_target(path);
+  struct nacre_public_info info = {.struct_size = sizeof info};
+  const enum nacre_err err = nacre_probe(&target, &info);
+  if (info.in_use && !read_only)
+    return volume_report_in_use(path);
+  const bool readable = err == NACRE_OK || err == NACRE_ERR_NOT_VOLUME || err == NACRE_ERR_DAMAGED;
+  return readable ? EXIT_DONE : report_open(path, err);
+}
+
 bool volume_is_free(const char *path) {
   const struct nacre_target target = volume_target(path);
   struct nacre_public_info info = {.struct_size = sizeof info};
@@ -192,8 +202,12 @@ int volume_open(const struct volume_request *request, nacre_volume **out) {
   secret_harden_process();
   struct nacre_public_info info;
   int code = check_options(request->path, request->options);
-  if (code == EXIT_DONE)
+  if (code == EXIT_DONE && request->backup == NULL)
     code = volume_check(request->path, request->read_only, &info);
+  else if (code == EXIT_DONE)
+    code = volume_check_any(request->path, request->read_only);
+  if (request->backup != NULL)
+    info = request->backup->info;
   if (code == EXIT_DONE)
     code = check_askable(request, &info);
   if (code != EXIT_DONE)
@@ -206,9 +220,14 @@ int volume_open(const struct volume_request *request, nacre_volume **out) {
                                             .commit_interval_ms = request->commit_interval_ms,
                                             .kdf_memory_max_bytes = request->options->kdf_memory_max_bytes,
                                             .cancel = interrupt_catch()};
+  if (request->backup != NULL) {
+    open_options.header_backup = request->backup->bytes;
+    open_options.header_backup_bytes = NACRE_HEADER_BYTES;
+    open_options.header_backup_force = request->backup->force;
+  }
   give_anchor(request, &open_options);
   take_choice(request->options, &open_options);
-  struct credential_wanted wanted = {.volume = request->path,
+  struct credential_wanted wanted = {.volume = request->backup == NULL ? request->path : request->backup->path,
                                      .source = &request->options->credential,
                                      .info = &info,
                                      .slot = request->options->slot};

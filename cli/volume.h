@@ -35,13 +35,22 @@ extern const struct option_spec volume_slot_specs[], volume_open_slot_specs[];
   }
 #define VOLUME_GROUPS_COUNT 3
 
+/* A backup of a header to open by, and what can be known of it. */
+struct volume_backup {
+  const char *path;
+  uint8_t *bytes; /* NACRE_HEADER_BYTES */
+  struct nacre_public_info info;
+  bool force;
+};
+
 struct volume_request {
   const char *path;
   const struct volume_options *options;
   bool read_only;
-  int threads;                  /* as in nacre_open_options */
-  const nacre_credential *cred; /* NULL: from the options or the terminal */
-  uint32_t commit_interval_ms;  /* 0: the library's default */
+  int threads;                        /* as in nacre_open_options */
+  const nacre_credential *cred;       /* NULL: from the options or the terminal */
+  uint32_t commit_interval_ms;        /* 0: the library's default */
+  const struct volume_backup *backup; /* NULL: the container's own header */
 };
 
 struct nacre_target volume_target(const char *path);
@@ -50,6 +59,8 @@ struct nacre_target volume_target(const char *path);
 void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]);
 /* Whether it can be opened at all, before anybody types a passphrase: exit code, error said. */
 int volume_check(const char *path, bool read_only, struct nacre_public_info *info);
+/* The same of a container whose header may be anything. */
+int volume_check_any(const char *path, bool read_only);
 /* Whether no process has it open, or nothing can be known. */
 bool volume_is_free(const char *path);
 /* Wait for that so long. */

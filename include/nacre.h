@@ -297,6 +297,13 @@ struct nacre_open_options {
    * NACRE_ERR_OTHER_VOLUME before anything of it is read or written. */
   bool use_expect_fingerprint;
   uint8_t expect_fingerprint[32];
+  /* The bytes of a backup of its header (nacre_header_backup): open by that, whatever is left of the container's own,
+   * and however old it is. NACRE_ERR_ROLLED_BACK where the container's header has keys that the backup lacks, or,
+   * without force, may have: one that the backup's keys don't authenticate, and later than what they open. Keyslots
+   * can't be changed until nacre_header_restore. */
+  const void *header_backup;
+  size_t header_backup_bytes; /* NACRE_HEADER_BYTES */
+  bool header_backup_force;
 };
 
 /* Open a volume. Exclusive: NACRE_ERR_IN_USE while any process (this one included) has it open, except that
@@ -347,8 +354,8 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_info(nacre_volume *vol,
 
 struct nacre_rekey_options {
   size_t struct_size;
-  /* A new master key alone, sealed to each slot: quick. The content stays under the key that it has, which whoever has
-   * an older copy of the header, and a credential of that time, still gets from there. */
+  /* A new master key alone, sealed to each slot: quick. The content stays under the key that it has, which whoever
+   * has an older copy of the header, and a credential of that time, still gets from there. */
   bool slots_only;
   enum nacre_cipher cipher; /* from now on; NACRE_CIPHER_AUTO: as it is */
   uint32_t drop_slots;      /* bit i: slot i opens nothing any more. One must be left */
@@ -433,6 +440,35 @@ nacre_slot_change(nacre_volume *vol, uint32_t index, const nacre_credential *cre
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_test(const struct nacre_target *target,
                                                         const nacre_credential *cred, uint64_t kdf_memory_max_bytes,
                                                         uint32_t *index);
+
+/* ---- Backup of the header: without its header nobody opens a volume, and it is 256 KiB ---------------------------
+ */
+
+#define NACRE_HEADER_BYTES 262144u
+/* Copy the header. With a credential that opens it, it is the authentic one, and works also while the volume is in
+ * use and being changed. Without one (NULL) nothing tells whether it is: NACRE_ERR_DAMAGED where the two copies are
+ * there and differ. What was copied opens the volume with the credentials that it has now for as long as its master
+ * key is that of the volume's content, also those that are removed later. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_header_backup(const struct nacre_target *target,
+                                                            const nacre_credential *cred,
+                                                            uint64_t kdf_memory_max_bytes,
+                                                            uint8_t header[NACRE_HEADER_BYTES]);
+
+struct nacre_restore_report {
+  size_t struct_size;
+  uint64_t backup_sequence;
+  uint64_t demanded_sequence; /* below it, the backup is one that the volume would not open with by itself */
+  uint64_t new_sequence;
+  bool header_there;  /* the container had a header of this volume that can be compared with */
+  uint32_t slots;     /* bit i: slot i is in use in the backup */
+  uint32_t returning; /* and it is not, or not the same, in the container's header */
+  uint32_t vanishing; /* the container's header has that slot, and the backup has it not, or not the same */
+};
+/* Of a volume that was opened by a backup of its header: make that the container's own, with a sequence above all
+ * that is there, so that no older one opens it any more. Durable in both copies and bound by a superblock on return.
+ * With dry_run only say what would come of it; then the volume may be open read-only. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_header_restore(nacre_volume *vol, bool dry_run,
+                                                             struct nacre_restore_report *report);
 
 /* ---- Attributes ------------------------------------------------------------------------------------------ */
 

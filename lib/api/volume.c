@@ -34,6 +34,9 @@ static enum nacre_err options_take(const struct nacre_open_options *theirs, stru
     return err_set(NACRE_ERR_ARGUMENT, "threads are -1 (as many as cores) to %d", THREADS_MAX);
   if (o.anchor && (o.anchor->struct_size < sizeof *o.anchor || !o.anchor->load || !o.anchor->store))
     return err_set(NACRE_ERR_ARGUMENT, "an anchor's calls are incomplete");
+  if (o.header_backup && o.header_backup_bytes != NACRE_HEADER_BYTES)
+    return err_set(NACRE_ERR_NOT_VOLUME, "a backup of a header has %u bytes, not %llu", NACRE_HEADER_BYTES,
+                   (unsigned long long)o.header_backup_bytes);
   if (o.use_slot && (o.slot < 0 || o.slot >= NACRE_SLOTS_MAX))
     return err_set(NACRE_ERR_ARGUMENT, "slots are numbered 0 to %d", NACRE_SLOTS_MAX - 1);
   *out = (struct volume_options){
@@ -47,6 +50,8 @@ static enum nacre_err options_take(const struct nacre_open_options *theirs, stru
                  .cancel = o.cancel,
                  .progress = o.progress,
                  .progress_arg = o.progress_arg},
+      .header = o.header_backup,
+      .header_force = o.header_backup_force,
       .ask = o.ask,
       .ask_free = nacre_credential_free,
       .ask_arg = o.ask_arg,

@@ -16,6 +16,8 @@ void header_change_free(struct header_change *c) {
 enum nacre_err header_change_begin(struct volume *v, struct header_change *c) {
   *c = (struct header_change){0};
   ERR_TRY(engine_check_writable(v->engine));
+  if (v->header_borrowed)
+    return err_set(NACRE_ERR_READ_ONLY, "the volume is open by a backup of its header, which was not restored");
   if (v->header_failed)
     return err_set(NACRE_ERR_READ_ONLY, "an earlier change of the header failed; open the volume again first");
   c->header = malloc(sizeof *c->header);
@@ -53,6 +55,9 @@ static void swap(struct volume *v, struct header_change *c) {
 
 enum nacre_err header_change_commit(struct volume *v, struct header_change *c) {
   struct engine_keys keys = {0};
+  /* Only somebody who made up a header can have come so far. */
+  if (c->header->sequence == UINT64_MAX)
+    return err_set(NACRE_ERR_TOO_LARGE, "the header was changed as often as it can be");
   c->header->sequence++;
   enum nacre_err err = header_encode(c->header, c->sealed, c->master_key, c->raw);
   if (err == NACRE_OK && c->new_epochs)

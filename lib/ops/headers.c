@@ -78,8 +78,13 @@ enum nacre_err headers_usable(const struct headers *h) {
   return NACRE_OK;
 }
 
+/* The public part last: what has one has had the rest, so that no cut leaves a header whose slots are not its own
+ * where there was none. */
 enum nacre_err headers_write_copy(struct store *store, unsigned copy, const uint8_t *raw) {
-  ERR_TRY(store_write(store, raw, FORMAT_HEADER_BYTES, headers_offset(copy)));
+  ERR_TRY(store_write(store, raw + FORMAT_UNIT_BYTES, FORMAT_HEADER_BYTES - FORMAT_UNIT_BYTES,
+                      headers_offset(copy) + FORMAT_UNIT_BYTES));
+  ERR_TRY(store_sync(store));
+  ERR_TRY(store_write(store, raw, FORMAT_UNIT_BYTES, headers_offset(copy)));
   return store_sync(store);
 }
 

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/secmem.h"
 #include "ops/rekey.h"
+#include "ops/restore.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,18 @@ static enum nacre_err unlock_asking(const struct headers *h, const struct volume
   return err;
 }
 
+static enum nacre_err admit(void *arg, struct engine *e) {
+  struct volume *v = arg;
+  if (v->header_borrowed)
+    ERR_TRY(restore_admit(v, e, v->header_force));
+  return anchor_admit(&v->anchor, e);
+}
+
+static void committed(void *arg, struct engine *e) {
+  struct volume *v = arg;
+  anchor_committed(&v->anchor, e);
+}
+
 static enum nacre_err open_engine(struct volume *v, const struct volume_options *options, const uint8_t *raw) {
   struct engine_keys keys;
   enum nacre_err err = volume_keys(v->sealed, &keys);
@@ -90,9 +103,10 @@ static enum nacre_err open_engine(struct volume *v, const struct volume_options 
       .accept_gap = options->accept_rollback,
       .commit_interval_ms = options->threads > 0 ? options->commit_interval_ms : 0,
       .header_sequence = v->header->sequence,
-      .admit = anchor_admit,
-      .committed = anchor_committed,
-      .arg = &v->anchor,
+      .any_header = v->header_borrowed,
+      .admit = admit,
+      .committed = committed,
+      .arg = v,
   };
   header_mac(raw, engine_options.header_mac);
   ERR_TRY(engine_open(&v->store, &keys, v->workers, &engine_options, &v->engine));
@@ -148,6 +162,8 @@ static enum nacre_err open_unlocked(struct volume *v, const struct volume_option
   engine_get_info(v->engine, &info);
   if (info.read_only || info.failed)
     return NACRE_OK;
+  if (v->header_borrowed)
+    return fs_recover(v->fs);
   ERR_TRY(repair_headers(v, h, u));
   if (anchor_went_back(&v->anchor)) {
     uint8_t mac[32];
@@ -203,6 +219,13 @@ static enum nacre_err open_other(struct volume *v, const struct volume_options *
   return no_better && !v->anchor.asked ? err_set(first, "%s", why) : err;
 }
 
+/* The container's own copies may be anything, and are not looked at. */
+static void borrow_header(struct headers *h, const uint8_t *raw) {
+  memcpy(h->raw[0], raw, FORMAT_HEADER_BYTES);
+  h->state[0] = header_decode(raw, &h->copy[0]);
+  h->state[1] = NACRE_ERR_NOT_VOLUME;
+}
+
 static enum nacre_err open_stored(struct volume *v, const struct volume_options *options,
                                   const struct nacre_credential *cred) {
   struct headers *h = malloc(sizeof *h);
@@ -211,6 +234,8 @@ static enum nacre_err open_stored(struct volume *v, const struct volume_options 
   struct unlocked u = {0};
   struct nacre_credential *asked = NULL;
   enum nacre_err err = headers_read(&v->store, h);
+  if (err == NACRE_OK && options->header)
+    borrow_header(h, options->header);
   if (err == NACRE_OK)
     err = headers_usable(h);
   if (err == NACRE_OK)
@@ -221,6 +246,8 @@ static enum nacre_err open_stored(struct volume *v, const struct volume_options 
     err = open_unlocked(v, options, h, &u);
     if (other_may_open(v, h, &u, err))
       err = open_other(v, options, h, cred ? cred : asked, &u, err);
+    if (options->header && err == NACRE_ERR_DAMAGED && !v->anchor.asked)
+      err = err_prefix(err, "the backup's header does not go with what the volume holds");
   }
   if (asked)
     options->ask_free(asked);
@@ -239,6 +266,8 @@ enum nacre_err volume_open(struct store *store, const struct volume_options *opt
   }
   v->store = *store;
   v->memory_bytes = options->memory_bytes;
+  v->header_borrowed = options->header != NULL;
+  v->header_force = options->header_force;
   pthread_mutex_init(&v->header_lock, NULL);
   pthread_mutex_init(&v->rekey.thread_lock, NULL);
   anchor_start(&v->anchor, options->anchor, options->anchor_ctx, options->accept_rollback);
@@ -248,7 +277,7 @@ enum nacre_err volume_open(struct store *store, const struct volume_options *opt
     return err;
   }
   anchor_opened(&v->anchor, v->engine);
-  if (options->threads > 0 && !options->hold_rekey)
+  if (options->threads > 0 && !options->hold_rekey && !v->header_borrowed)
     rekey_resume(v);
   *out = v;
   return NACRE_OK;

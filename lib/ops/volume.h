@@ -18,8 +18,8 @@ struct volume_rekey {
   struct nacre_cancel cancel;
 };
 
-/* Invariants: header and sealed are what both copies hold, unless header_failed. A member that is NULL was not made;
- * volume_free takes apart whatever there is. */
+/* Invariants: header and sealed are what both copies hold, unless header_failed or header_borrowed. A member that is
+ * NULL was not made; volume_free takes apart whatever there is. */
 struct volume {
   struct store store;
   struct workers *workers;
@@ -30,6 +30,8 @@ struct volume {
   struct header *header;
   struct header_sealed *sealed;
   bool header_failed; /* a change broke off: nobody knows what the copies hold */
+  bool header_force;
+  bool header_borrowed; /* header and sealed are a backup's, not yet those of the copies */
   uint8_t fingerprint[32];
   struct anchor anchor;
   uint32_t slot; /* the one that opened it */
@@ -43,6 +45,8 @@ struct volume_options {
   unsigned threads;
   uint32_t commit_interval_ms;
   struct unlock_options unlock;
+  bool header_force;     /* see restore_admit */
+  const uint8_t *header; /* FORMAT_HEADER_BYTES that take the place of the container's copies; NULL: those */
   /* Where cred is NULL: as in struct nacre_open_options. */
   bool (*ask)(void *arg, int attempt, struct nacre_credential **out);
   void (*ask_free)(struct nacre_credential *cred);

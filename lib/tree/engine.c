@@ -242,9 +242,10 @@ static enum nacre_err load_commit(struct engine *e, const struct superblock *sb)
   e->durable = *sb;
   e->next_ino = sb->next_ino;
   e->inodes = sb->inodes;
-  e->header_sequence_min = e->options.header_sequence;
-  memcpy(e->header_mac, e->options.header_mac, sizeof e->header_mac);
-  e->header_changed = e->options.header_sequence > sb->header_sequence_min;
+  bool own = !e->options.any_header;
+  e->header_sequence_min = own ? e->options.header_sequence : sb->header_sequence_min;
+  memcpy(e->header_mac, own ? e->options.header_mac : sb->header_mac, sizeof e->header_mac);
+  e->header_changed = e->header_sequence_min > sb->header_sequence_min;
   return NACRE_OK;
 }
 
@@ -268,6 +269,8 @@ static enum nacre_err load_newest(struct engine *e, const struct ring_found *rin
 
 static enum nacre_err check_header(const struct engine *e, const struct superblock *sb) {
   uint64_t have = e->options.header_sequence, due = sb->header_sequence_min;
+  if (e->options.any_header)
+    return NACRE_OK;
   if (have < due)
     return err_set(
         NACRE_ERR_ROLLED_BACK,
@@ -453,6 +456,8 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
                                .unchanged = e->unchanged,
                                .unsettled = e->unsettled,
                                .ring_damaged = e->ring_damaged};
+  info->header_sequence_min = e->durable.header_sequence_min;
+  memcpy(info->header_mac, e->durable.header_mac, sizeof info->header_mac);
   block_sealed(&e->io, &info->sealed_blocks, &info->sealed_bytes);
   memcpy(info->commit_id, e->durable.commit_id, sizeof info->commit_id);
   memcpy(info->failure, e->failure, sizeof info->failure);

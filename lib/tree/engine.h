@@ -53,6 +53,8 @@ struct engine_options {
    * that is another. */
   uint64_t header_sequence;
   uint8_t header_mac[32];
+  /* It is not the container's own, and may be any: what is demanded stays so until engine_commit_header. */
+  bool any_header;
   /* Either may be NULL. admit is asked when the commit that was found has been loaded, before anything is written; an
    * error ends the opening with it. committed is told of each commit that succeeded, by the thread that ran it, with
    * no lock held; commits wait for it. */
@@ -93,6 +95,8 @@ struct engine_info {
   uint64_t inodes;
   uint64_t dirty_bytes, memory_bytes;
   uint64_t sealed_blocks, sealed_bytes; /* under the current epoch's keys, at least */
+  uint64_t header_sequence_min;         /* what is demanded of a header */
+  uint8_t header_mac[32];               /* of the one with that sequence */
   uint32_t chunk_bytes;
   bool read_only, failed;
   bool fell_back;    /* not at the newest commit, or superblocks were gone and that was accepted */

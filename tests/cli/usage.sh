@@ -3,7 +3,8 @@
 . "$(dirname "$0")/cli_lib.sh"
 # shellcheck disable=SC2086
 for command in create mount umount status sync ls cat get put rm mkdir mv info erase verify bench \
-  "key add" "key remove" "key change" "key list" "key test"; do
+  "key add" "key remove" "key change" "key list" "key test" \
+  "header backup" "header restore"; do
   run "$NACRE" $command --help
   grep -q "^usage: nacre $command " "$out" && grep -q -- --json "$out" && [ ! -s "$err" ] && [ "$got" -eq 0 ]
   judge "$command --help explains itself" $?

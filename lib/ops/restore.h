@@ -1,0 +1,17 @@
+/* A backup of the header: taking one, and putting it back. */
+#ifndef NACRE_OPS_RESTORE_H
+#define NACRE_OPS_RESTORE_H
+
+#include "ops/volume.h"
+
+/* The header that a backup is to have. cred NULL: nothing tells whether it is authentic. */
+NACRE_MUST_USE enum nacre_err backup_header(struct store *store, const struct nacre_credential *cred,
+                                            const struct unlock_options *options, uint8_t *raw);
+
+/* While a volume is opened by a backup, before anything is written: NACRE_ERR_ROLLED_BACK where the container's
+ * header has keys of a later epoch, or, without force, may have. */
+NACRE_MUST_USE enum nacre_err restore_admit(struct volume *v, struct engine *e, bool force);
+/* Of a volume whose header is borrowed. */
+NACRE_MUST_USE enum nacre_err restore_header(struct volume *v, bool dry_run, struct nacre_restore_report *report);
+
+#endif
