@@ -10,6 +10,7 @@
 #include <blkid/blkid.h>
 #include <json-c/json.h>
 
+#include "cipher_option.h"
 #include "interrupt.h"
 #include "kdf_options.h"
 #include "progress.h"
@@ -126,21 +127,7 @@ static int parse_cipher(const struct create_options *o, enum nacre_cipher *ciphe
     return EXIT_DONE;
   if (o->portable)
     return report_error(EXIT_USAGE, NULL, "--portable chooses the cipher; leave out --cipher");
-  if (strcmp(o->cipher, "auto") == 0)
-    return EXIT_DONE;
-  static const enum nacre_cipher all[] = {NACRE_CIPHER_AES_256_GCM, NACRE_CIPHER_XCHACHA20_POLY1305,
-                                          NACRE_CIPHER_AEGIS_256};
-  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-    if (strcmp(o->cipher, nacre_cipher_name(all[i])) != 0)
-      continue;
-    *cipher = all[i];
-    if (nacre_cipher_available(all[i]))
-      return EXIT_DONE;
-    return report_error(EXIT_NOT_POSSIBLE, NULL, "this build or machine has no %s; choose another --cipher",
-                        o->cipher);
-  }
-  return report_error(EXIT_USAGE, NULL,
-                      "unknown cipher '%s'; there are aes-256-gcm, xchacha20-poly1305 and aegis-256", o->cipher);
+  return cipher_parse(o->cipher, cipher);
 }
 
 static int fill_create(const struct create_options *o, struct nacre_create_options *create) {

@@ -24,6 +24,9 @@ static struct json_object *mount_json(const struct control_mount *mount) {
   report_json_add(object, "read_only", json_object_new_boolean(mount->read_only));
   report_json_add(object, "failed", json_object_new_boolean(mount->failed));
   report_json_add(object, "failure", mount->failed ? report_json_text(mount->failure) : NULL);
+  report_json_add(object, "rekeying", json_object_new_boolean(mount->rekeying));
+  report_json_add(object, "rekey_done_bytes", json_object_new_uint64(mount->rekey_done_bytes));
+  report_json_add(object, "rekey_total_bytes", json_object_new_uint64(mount->rekey_total_bytes));
   return object;
 }
 
@@ -35,6 +38,11 @@ static void print_text(const struct control_mount *mount) {
   (void)printf(", pid %ld, %s used, %s free, %s not yet committed%s", (long)mount->pid,
                size_text(mount->used_bytes, used), size_text(mount->free_bytes, avail),
                size_text(mount->dirty_bytes, dirty), mount->read_only ? ", read-only" : "");
+  if (mount->rekeying)
+    (void)printf(", keys being rotated (%d %%)",
+                 mount->rekey_total_bytes == 0
+                     ? 0
+                     : (int)(100.0 * (double)mount->rekey_done_bytes / (double)mount->rekey_total_bytes));
   if (mount->failed) {
     (void)printf(", failed: ");
     escape_print(stdout, mount->failure);

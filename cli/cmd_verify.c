@@ -7,7 +7,6 @@
 
 #include "escape.h"
 #include "interrupt.h"
-#include "mountpoints.h"
 #include "mounts.h"
 #include "options.h"
 #include "progress.h"
@@ -98,7 +97,8 @@ static int verify_here(const char *path, nacre_volume *vol) {
 }
 
 /* In the process that has it mounted. A signal that ends this one ends the check there. */
-static int verify_mounted(const char *path, const struct control_mount *mount) {
+static int verify_mounted(void *arg, const char *path, const struct control_mount *mount) {
+  (void)arg;
   struct verifying verifying;
   struct nacre_verify_report report = {.struct_size = sizeof report};
   char message[MESSAGE_BYTES] = "";
@@ -108,30 +108,6 @@ static int verify_mounted(const char *path, const struct control_mount *mount) {
   return verifying_end(&verifying, path, &report, err, message);
 }
 
-/* Whether the path names what is mounted, by a process that answers or not; then *code is what came of it. */
-static bool verify_if_mounted(const char *path, int *code) {
-  struct mounts mounts;
-  *code = mounts_load(&mounts);
-  const struct control_mount *mount = mounts_find(&mounts, path);
-  const bool answers = mount != NULL;
-  if (answers)
-    *code = verify_mounted(path, mount);
-  mounts_free(&mounts);
-  if (answers || *code != EXIT_DONE)
-    return true;
-  char *resolved = mountpoint_resolve(path);
-  struct mountpoint at = {0};
-  const bool mounted = resolved != NULL && mountpoint_find(resolved, &at);
-  if (mounted)
-    *code = report_error(EXIT_IN_USE, path,
-                         "it is mounted on %s, and the process of that mount does not answer you; "
-                         "unmount it, then verify it",
-                         at.dir);
-  mountpoint_free(&at);
-  free(resolved);
-  return mounted;
-}
-
 int cmd_verify(const struct command *self, int argc, char **argv) {
   struct volume_options options = VOLUME_OPTIONS_NONE;
   const struct option_group groups[] = {VOLUME_GROUPS(&options), {0}};
@@ -139,7 +115,7 @@ int cmd_verify(const struct command *self, int argc, char **argv) {
   if (parsed != OPTIONS_RUN)
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
   int code = EXIT_DONE;
-  if (verify_if_mounted(argv[0], &code))
+  if (mounts_do(argv[0], verify_mounted, NULL, &code))
     return code;
   const struct volume_request request = {.path = argv[0], .options = &options, .read_only = true, .threads = -1};
   nacre_volume *vol = NULL;

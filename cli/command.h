@@ -18,6 +18,7 @@ int cmd_sync(const struct command *self, int argc, char **argv);
 int cmd_ls(const struct command *self, int argc, char **argv);
 int cmd_cat(const struct command *self, int argc, char **argv);
 int cmd_get(const struct command *self, int argc, char **argv);
+int cmd_rekey(const struct command *self, int argc, char **argv);
 int cmd_put(const struct command *self, int argc, char **argv);
 int cmd_rm(const struct command *self, int argc, char **argv);
 int cmd_mkdir(const struct command *self, int argc, char **argv);

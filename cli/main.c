@@ -30,6 +30,7 @@ static const struct command commands[] = {
     {"key", "add|remove|change|list|test VOLUME", "Manage the credentials of a volume", cmd_key},
     {"header", "backup|restore VOLUME FILE", "Keep a copy of a volume's header, and put it back", cmd_header},
     {"erase", "VOLUME", "Destroy a volume for good, with a certificate", cmd_erase},
+    {"rekey", "VOLUME|DIR", "Rotate the keys: rewrite everything under new ones", cmd_rekey},
     {"verify", "VOLUME", "Read and check every block of a volume", cmd_verify},
     {"bench", "[DIR]", "Measure ciphers, key derivation and a volume on this machine", cmd_bench},
     {"help", "[COMMAND]", "Explain a command", cmd_help},

@@ -1,5 +1,6 @@
 #include "mounts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "report.h"
@@ -36,4 +37,26 @@ const struct control_mount *mounts_find(const struct mounts *mounts, const char 
     if (control_matches(&mounts->list[i], path))
       return &mounts->list[i];
   return NULL;
+}
+
+bool mounts_do(const char *path, mounts_do_fn fn, void *arg, int *code) {
+  struct mounts mounts;
+  *code = mounts_load(&mounts);
+  const struct control_mount *mount = mounts_find(&mounts, path);
+  const bool answers = mount != NULL;
+  if (answers)
+    *code = fn(arg, path, mount);
+  mounts_free(&mounts);
+  if (answers || *code != EXIT_DONE)
+    return true;
+  char *resolved = mountpoint_resolve(path);
+  struct mountpoint at = {0};
+  const bool mounted = resolved != NULL && mountpoint_find(resolved, &at);
+  if (mounted)
+    *code = report_error(EXIT_IN_USE, path,
+                         "it is mounted on %s, and the process of that mount does not answer you; unmount it first",
+                         at.dir);
+  mountpoint_free(&at);
+  free(resolved);
+  return mounted;
 }

@@ -19,6 +19,10 @@ void mounts_free(struct mounts *mounts);
 /* The process of a mount that the kernel knows of: one of the user who mounted it, for that very filesystem. What a
  * process says of its folder and container is its user's choice. NULL if none answers. */
 const struct control_mount *mounts_find_at(const struct mounts *mounts, const struct mountpoint *at);
+/* If the path names what is mounted: have fn do it by way of the mount's process, or say that it does not answer.
+ * False where it is not mounted; else *code is what came of it. */
+typedef int (*mounts_do_fn)(void *arg, const char *path, const struct control_mount *mount);
+bool mounts_do(const char *path, mounts_do_fn fn, void *arg, int *code);
 /* By its folder or its container. NULL if it is not mounted. */
 const struct control_mount *mounts_find(const struct mounts *mounts, const char *path);
 

@@ -1,12 +1,13 @@
 /*
- * The control socket: how `status`, `sync`, `umount` and `verify` reach the process that serves a mount.
+ * The control socket: how `status`, `sync`, `umount`, `verify` and `rekey` reach the process that serves a mount.
  *
  * One Unix socket for each mount, in /run/nacre for root, $XDG_RUNTIME_DIR/nacre or /tmp/nacre-UID otherwise, each
  * 0700 and its user's. A request is one line, and so is its reply; fields are key=value with bytes outside the
  * printable range, '%' and '=' as %XX, since paths are bytes.
  *
  *   status        ok volume=.. dir=.. pid=.. since=.. generation=.. dirty=.. used=.. free=.. read_only=0 failed=0
- *                 failure=.. volume_read_only=0 device=MAJOR:MINOR
+ *                 failure=.. volume_read_only=0 device=MAJOR:MINOR; while a rotation is under way, before the device,
+ *                 rekey=1 (2: and going on) rekey_done=.. rekey_total=.. (bytes)
  *   sync          ok, once everything is durable
  *   umount        ok, once it is unmounted and committed; the connection then closes when the process has ended and
  *                 the container is free
@@ -16,11 +17,14 @@
  *   verify        before the reply any number of lines "progress done=.. total=.. what=.." (bytes) and
  *                 "problem text=.. path=..", the path only where it is known; then
  *                 ok nodes=.. chunks=.. inodes=.. directories=.. files=.. data=.. metadata=.. problems=..
+ *   rekey slots_only=0 cipher=0 drop=0 rate=0
+ *                 as nacre_rekey, with the numbers of its options; lines "progress ..", then
+ *                 ok resumed=0 epoch=.. rewritten=..
  *   any           error CODE MESSAGE, CODE being a nacre_err; NACRE_ERR_ARGUMENT for a request that this process
  *                 does not know, being of another version, so that it can't be asked
  *
- * A verify ends early when its connection is closed, when its peer doesn't read for some seconds, or by a umount. One
- * runs at a time; a second is NACRE_ERR_IN_USE. A sync waits for it.
+ * A verify or rekey ends early when its connection is closed, when its peer doesn't read for some seconds, or by a
+ * umount. One of each runs at a time; a second is NACRE_ERR_IN_USE. A sync waits for a verify.
  */
 #ifndef NACRE_FUSE_CONTROL_H
 #define NACRE_FUSE_CONTROL_H
@@ -47,6 +51,8 @@ struct control_mount {
   bool volume_read_only; /* no remount makes it writable */
   bool failed;
   char *failure; /* "" or why it failed */
+  bool rekeying; /* a rotation of its keys is under way; so far: */
+  uint64_t rekey_done_bytes, rekey_total_bytes;
 };
 
 /* All mounts of this user that answer; for root those of every user. *list is NULL and *count 0 where there is none;
@@ -68,5 +74,12 @@ NACRE_MUST_USE enum nacre_err control_call(const struct control_mount *mount, co
 NACRE_MUST_USE enum nacre_err control_verify(const struct control_mount *mount, struct nacre_verify_report *report,
                                              nacre_problem_fn problem, nacre_progress_fn progress, void *arg,
                                              char *message, size_t message_size);
+
+/* Rotate the mounted volume's keys as nacre_rekey does; of the options, progress and cancel are not heeded. To break
+ * it off, end the process. */
+NACRE_MUST_USE enum nacre_err control_rekey(const struct control_mount *mount,
+                                            const struct nacre_rekey_options *options,
+                                            struct nacre_rekey_report *report, nacre_progress_fn progress, void *arg,
+                                            char *message, size_t message_size);
 
 #endif

@@ -222,6 +222,27 @@ static void parse_report(const char *line, struct nacre_verify_report *report) {
   report->problems = control_field_number(line, "problems");
 }
 
+/* What the lines before the reply are passed to. */
+struct listener {
+  nacre_progress_fn progress;
+  nacre_problem_fn problem;
+  void *arg;
+};
+
+/* The line that answers a request for long work, in `in`; NULL where the work was broken off. */
+static const char *ask_and_listen(struct replies *in, const char *request, const struct listener *to) {
+  const char *line = ask(in, request);
+  for (; line != NULL; line = next_line(in)) {
+    if (is_word(line, "progress"))
+      pass_progress(line, to->progress, to->arg);
+    else if (is_word(line, "problem") && to->problem != NULL)
+      pass_problem(line, to->problem, to->arg);
+    else
+      break;
+  }
+  return line;
+}
+
 enum nacre_err control_verify(const struct control_mount *mount, struct nacre_verify_report *report,
                               nacre_problem_fn problem, nacre_progress_fn progress, void *arg, char *message,
                               size_t message_size) {
@@ -229,15 +250,8 @@ enum nacre_err control_verify(const struct control_mount *mount, struct nacre_ve
   struct replies *in = replies_from(mount, &err, message, message_size);
   if (in == NULL)
     return err;
-  const char *line = ask(in, "verify");
-  for (; line != NULL; line = next_line(in)) {
-    if (is_word(line, "progress"))
-      pass_progress(line, progress, arg);
-    else if (is_word(line, "problem"))
-      pass_problem(line, problem, arg);
-    else
-      break;
-  }
+  const struct listener to = {.progress = progress, .problem = problem, .arg = arg};
+  const char *line = ask_and_listen(in, "verify", &to);
   if (line == NULL) {
     snprintf(message, message_size, "the mount's process broke off the check");
   } else {
@@ -250,6 +264,32 @@ enum nacre_err control_verify(const struct control_mount *mount, struct nacre_ve
     return err;
   snprintf(message, message_size, "%" PRIu64 " problem%s found", report->problems, report->problems == 1 ? "" : "s");
   return NACRE_ERR_DAMAGED;
+}
+
+/* ---- A rotation ---- */
+
+enum nacre_err control_rekey(const struct control_mount *mount, const struct nacre_rekey_options *options,
+                             struct nacre_rekey_report *report, nacre_progress_fn progress, void *arg, char *message,
+                             size_t message_size) {
+  char request[CONTROL_REQUEST_MAX_BYTES];
+  enum nacre_err err = NACRE_ERR_NOT_FOUND;
+  struct replies *in = replies_from(mount, &err, message, message_size);
+  if (in == NULL)
+    return err;
+  snprintf(request, sizeof request, "rekey slots_only=%d cipher=%d drop=%" PRIu32 " rate=%" PRIu64,
+           options->slots_only, (int)options->cipher, options->drop_slots, options->rate_bytes);
+  const struct listener to = {.progress = progress, .arg = arg};
+  const char *line = ask_and_listen(in, request, &to);
+  if (line == NULL) {
+    snprintf(message, message_size, "the mount's process broke off the rotation; it is carried on at the next mount");
+  } else {
+    err = judge_reply(line, message, message_size);
+    report->resumed = control_field_number(line, "resumed") != 0;
+    report->epoch = (uint32_t)control_field_number(line, "epoch");
+    report->rewritten_bytes = control_field_number(line, "rewritten");
+  }
+  replies_free(in);
+  return err;
 }
 
 /* ---- All mounts ---- */
@@ -284,6 +324,9 @@ static int parse_status(const char *line, struct control_mount *out) {
   out->read_only = control_field_number(line, "read_only") != 0;
   out->volume_read_only = control_field_number(line, "volume_read_only") != 0;
   out->failed = control_field_number(line, "failed") != 0;
+  out->rekeying = control_field_number(line, "rekey") != 0;
+  out->rekey_done_bytes = control_field_number(line, "rekey_done");
+  out->rekey_total_bytes = control_field_number(line, "rekey_total");
   return out->volume != NULL && out->dir != NULL && out->failure != NULL && out->device != NULL ? 0 : -1;
 }
 

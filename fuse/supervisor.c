@@ -5,8 +5,8 @@
 #include "fuse/negotiate.h"
 #include "fuse/notify.h"
 #include "fuse/place.h"
+#include "fuse/task.h"
 #include "fuse/unmount.h"
-#include "fuse/verifier.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -41,7 +41,7 @@ struct supervisor {
   size_t waiting_count;
   int syncing[WAITING_MAX]; /* that asked for a commit, which has to wait for a check */
   size_t syncing_count;
-  struct verifier *verifier;
+  struct task *check, *rotation;
   struct sigaction before[ENDING_SIGNALS], kick_before, pipe_before;
 };
 
@@ -89,7 +89,7 @@ static void signals_give_back(const struct supervisor *s) {
   sigaction(SIGPIPE, &s->pipe_before, NULL);
 }
 
-/* ---- Sync and verify ---- */
+/* ---- Sync, verify and rekey ---- */
 
 static void answer_sync(const struct mount *m, int connection) {
   enum nacre_err err = nacre_volume_sync(m->vol);
@@ -98,7 +98,7 @@ static void answer_sync(const struct mount *m, int connection) {
 
 /* Whether the connection is to be kept: this thread must not wait for a check. */
 static bool take_sync(struct supervisor *s, int connection) {
-  if (!verifier_is_running(s->verifier)) {
+  if (!task_is_running(s->check)) {
     answer_sync(s->m, connection);
     return false;
   }
@@ -119,25 +119,24 @@ static void answer_waiting_syncs(struct supervisor *s) {
 }
 
 /* Whether the connection was taken over. */
-static bool take_verify(struct supervisor *s, int connection) {
-  enum nacre_err err = verifier_start(s->verifier, connection);
+static bool take_task(struct task *task, int connection, const char *request, const char *busy) {
+  enum nacre_err err = task_start(task, connection, request);
   if (err == NACRE_OK)
     return true;
-  control_server_answer(connection, err,
-                        err == NACRE_ERR_IN_USE ? "it is being checked already; try again later"
-                                                : nacre_strerror(err));
+  control_server_answer(connection, err, err == NACRE_ERR_IN_USE ? busy : nacre_strerror(err));
   return false;
 }
 
-static void look_after_check(struct supervisor *s) {
-  verifier_reap(s->verifier);
-  if (!verifier_is_running(s->verifier))
+static void look_after_tasks(struct supervisor *s) {
+  task_reap(s->rotation);
+  task_reap(s->check);
+  if (!task_is_running(s->check))
     answer_waiting_syncs(s);
 }
 
 /* What keeps changes waiting would keep the unmount waiting. */
 static void break_off_check(struct supervisor *s) {
-  verifier_stop(s->verifier);
+  task_stop(s->check);
   answer_waiting_syncs(s);
 }
 
@@ -179,6 +178,15 @@ static enum nacre_err end_mount(struct supervisor *s, bool anyway) {
 
 /* ---- Control ---- */
 
+static void add_rotation(struct control_line *line, nacre_volume *vol) {
+  struct nacre_rekey_status status = {.struct_size = sizeof status};
+  if (nacre_rekey_get_status(vol, &status) != NACRE_OK || !status.under_way)
+    return;
+  control_add_number(line, "rekey", status.running ? 2 : 1);
+  control_add_number(line, "rekey_done", status.done_bytes);
+  control_add_number(line, "rekey_total", status.total_bytes);
+}
+
 static void answer_status(const struct mount *m, int connection) {
   struct nacre_volume_info info = {.struct_size = sizeof info};
   enum nacre_err err = nacre_volume_get_info(m->vol, &info);
@@ -201,6 +209,7 @@ static void answer_status(const struct mount *m, int connection) {
   control_add_number(line, "volume_read_only", m->volume_read_only);
   control_add_number(line, "failed", info.failed);
   control_add_bytes(line, "failure", info.failure);
+  add_rotation(line, m->vol);
   if (m->device != 0) {
     char device[32];
     snprintf(device, sizeof device, "%u:%u", major(m->device), minor(m->device));
@@ -255,7 +264,9 @@ static void serve_connection(struct supervisor *s) {
   else if (strcmp(request, "sync") == 0)
     keep = take_sync(s, connection);
   else if (strcmp(request, "verify") == 0)
-    keep = take_verify(s, connection);
+    keep = take_task(s->check, connection, request, "it is being checked already; try again later");
+  else if (strncmp(request, "rekey ", 6) == 0)
+    keep = take_task(s->rotation, connection, request, "its keys are being rotated already");
   else if (strcmp(request, "umount") == 0 || strcmp(request, "umount lazy") == 0)
     keep = answer_umount(s, connection, request[6] != '\0');
   else if (strcmp(request, "gone") == 0)
@@ -288,7 +299,8 @@ static void end_if_idle(struct supervisor *s) {
   if (idle_wait_ms(s) != 0)
     return;
   /* Busy is not idle: somebody works in a folder or has a file open and waits another turn. */
-  if (opened_count(s->m->opened) != 0 || verifier_is_running(s->verifier) || end_mount(s, false) != NACRE_OK)
+  if (opened_count(s->m->opened) != 0 || task_is_running(s->check) || task_is_running(s->rotation) ||
+      end_mount(s, false) != NACRE_OK)
     atomic_store(&s->m->last_request_s, now_s());
 }
 
@@ -316,15 +328,18 @@ static void *supervisor_main(void *arg) {
   struct supervisor *s = arg;
   report_ready(s);
   while (!atomic_load(&s->stopping)) {
-    struct pollfd fds[4] = {{.fd = s->wake_fd, .events = POLLIN},
+    struct pollfd fds[5] = {{.fd = s->wake_fd, .events = POLLIN},
                             {.fd = s->control.fd, .events = POLLIN},
-                            {.fd = verifier_watched_fd(s->verifier)},
-                            {.fd = s->place_fd, .events = POLLPRI}};
-    if (poll(fds, 4, idle_wait_ms(s)) < 0 && errno != EINTR)
+                            {.fd = task_watched_fd(s->check)},
+                            {.fd = s->place_fd, .events = POLLPRI},
+                            {.fd = task_watched_fd(s->rotation)}};
+    if (poll(fds, 5, idle_wait_ms(s)) < 0 && errno != EINTR)
       break;
     if (fds[2].revents != 0)
-      verifier_hung_up(s->verifier);
-    look_after_check(s);
+      task_hung_up(s->check);
+    if (fds[4].revents != 0)
+      task_hung_up(s->rotation);
+    look_after_tasks(s);
     if ((fds[0].revents & POLLIN) != 0) {
       uint64_t count = 0;
       ssize_t ignored = read(s->wake_fd, &count, sizeof count);
@@ -342,12 +357,15 @@ static void *supervisor_main(void *arg) {
     end_if_idle(s);
   }
   break_off_check(s);
+  task_stop(s->rotation);
   return NULL;
 }
 
 static void release(struct supervisor *s) {
-  if (s->verifier != NULL)
-    verifier_free(s->verifier);
+  if (s->check != NULL)
+    task_free(s->check);
+  if (s->rotation != NULL)
+    task_free(s->rotation);
   if (s->wake_fd >= 0)
     close(s->wake_fd);
   if (s->place_fd >= 0)
@@ -364,8 +382,11 @@ struct supervisor *supervisor_start(struct mount *m, mount_ready_fn ready, void 
   s->ready_arg = arg;
   s->place_fd = -1;
   s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  s->verifier = s->wake_fd < 0 ? NULL : verifier_new(m, s->wake_fd);
-  if (s->verifier == NULL) {
+  if (s->wake_fd >= 0) {
+    s->check = task_new(m, s->wake_fd, task_verify);
+    s->rotation = task_new(m, s->wake_fd, task_rekey);
+  }
+  if (s->check == NULL || s->rotation == NULL) {
     release(s);
     return NULL;
   }

@@ -10,6 +10,9 @@
 /* Where space is short, what is moved at once gets smaller, down to this. */
 #define MOVE_MIN_BYTES (64u << 10)
 #define PAUSE_MAX_MS 50
+/* What was moved away is room again when two commits are durable. With one after so much, the container grows by two
+ * or three times that and not to twice its size. */
+#define COMMIT_EVERY_UNITS ((64u << 20) / FORMAT_UNIT_BYTES)
 /* Passes in a row that move nothing and still find something: what others are just deleting is gone by then. */
 #define FRUITLESS_MAX 3u
 
@@ -20,6 +23,7 @@ struct rewrite {
   struct fs_move move;
   uint64_t begun_ms;
   uint64_t written_units; /* since then */
+  uint64_t commit_units;  /* written by the last commit */
   uint64_t damaged;       /* extents of this pass that cannot be read */
   char why[256];          /* the first of them */
   bool clean;             /* nothing was found in this pass */
@@ -32,10 +36,14 @@ static uint64_t now_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Wait until no more was written than the rate allows. */
-static enum nacre_err pace(const struct rewrite *r) {
+/* Commit now and then, and wait until no more was written than the rate allows. */
+static enum nacre_err pace(struct rewrite *r) {
   const uint64_t rate = r->options->rate_bytes;
   ERR_TRY(cancel_check(r->options->cancel));
+  if (r->written_units - r->commit_units >= COMMIT_EVERY_UNITS) {
+    r->commit_units = r->written_units;
+    ERR_TRY(engine_commit(r->engine));
+  }
   if (rate == 0)
     return NACRE_OK;
   /* In milliseconds; units are few enough for that in 64 bits. */
