@@ -3,7 +3,7 @@
 . "$(dirname "$0")/cli_lib.sh"
 cd "$TEST_TMP" || exit 1
 make_volume v --cipher aes-256-gcm
-head -c 3000000 /dev/urandom >data
+head -c 20000000 /dev/urandom >data
 # shellcheck disable=SC2086
 works "put" "$NACRE" put $pass v data data
 head -c 100 /dev/urandom >key
@@ -14,7 +14,7 @@ cp --sparse=always v before
 # shellcheck disable=SC2086
 works "rekey --json" "$NACRE" rekey $pass --json v
 holds "the report is its last line" sh -c "tail -1 '$out' >last"
-holds "says what it did" json_is last '(r["epoch"], r["resumed"], r["rewritten_bytes"] > 3000000)' "(2, False, True)"
+holds "says what it did" json_is last '(r["epoch"], r["resumed"], r["rewritten_bytes"] > 20000000)' "(2, False, True)"
 # shellcheck disable=SC2086
 works "the content is the same" sh -c "$NACRE cat $pass v data | cmp - data"
 works "the other credential opens it, too" "$NACRE" ls --key-file key v
@@ -58,7 +58,7 @@ fails "no volume: 6" 6 "" "$NACRE" rekey --passfile pass data
 
 # A rotation that takes its time is interrupted.
 # shellcheck disable=SC2086
-"$NACRE" rekey $pass --rate 100K v >"$out" 2>"$err" </dev/null &
+"$NACRE" rekey $pass --rate 1M v >"$out" 2>"$err" </dev/null &
 slow=$!
 tries=0
 until "$NACRE" info --json v >info 2>/dev/null && json_is info 'r["in_use"]' True || [ $tries -gt 100 ]; do
