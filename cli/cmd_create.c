@@ -13,6 +13,7 @@
 #include "cipher_option.h"
 #include "interrupt.h"
 #include "kdf_options.h"
+#include "paper.h"
 #include "progress.h"
 #include "report.h"
 #include "size.h"
@@ -28,6 +29,7 @@ struct create_options {
   bool portable, recovery_key, force;
   struct kdf_options kdf;
   struct credential_source source;
+  struct paper paper;
 };
 
 static const struct option_spec create_specs[] = {
@@ -151,7 +153,8 @@ static int fill_create(const struct create_options *o, struct nacre_create_optio
 }
 
 /* Add a recovery key's slot to the new volume and leave its text in `text`. */
-static int add_recovery(const char *path, const nacre_credential *cred, struct secret *text) {
+static int add_recovery(const char *path, const struct paper *paper, const nacre_credential *cred,
+                        struct secret *text) {
   const struct volume_options options = VOLUME_OPTIONS_NONE;
   const struct volume_request request = {.path = path, .options = &options, .cred = cred};
   const struct credential_source source = {.passphrase_fd = -1, .recovery_key = true};
@@ -159,6 +162,9 @@ static int add_recovery(const char *path, const nacre_credential *cred, struct s
   nacre_credential *recovery = NULL;
   int code = credential_read_new(&source, &policy, text, &recovery);
   nacre_volume *vol = NULL;
+  if (code == EXIT_DONE)
+    code = paper_write(paper, path, text);
+  const bool written = code == EXIT_DONE;
   if (code == EXIT_DONE)
     code = volume_open(&request, &vol);
   if (code == EXIT_DONE) {
@@ -168,11 +174,13 @@ static int add_recovery(const char *path, const nacre_credential *cred, struct s
       code = report_library(path, err);
     code = volume_close(path, vol, code);
   }
+  if (written && code != EXIT_DONE)
+    paper_drop(paper);
   nacre_credential_free(recovery);
   return code;
 }
 
-static void print_created(const char *path, const struct secret *recovery) {
+static void print_created(const char *path, const struct paper *paper, const struct secret *recovery) {
   const struct nacre_target target = volume_target(path);
   struct nacre_public_info info = {.struct_size = sizeof info};
   const bool known = nacre_probe(&target, &info) == NACRE_OK;
@@ -191,8 +199,7 @@ static void print_created(const char *path, const struct secret *recovery) {
     report_note(path, "created, with %s", nacre_cipher_name(info.cipher));
   if (recovery->bytes == NULL)
     return;
-  (void)printf("%s\n", recovery->bytes);
-  (void)fflush(stdout);
+  paper_show(paper, path, recovery);
   report_note(path, "that is the recovery key: it opens the volume like a passphrase; write it down and keep it "
                     "away from the volume");
 }
@@ -213,9 +220,9 @@ static int create(const char *path, const struct create_options *o, struct nacre
   if (err != NACRE_OK)
     code = err == NACRE_ERR_IN_USE ? volume_report_in_use(path) : report_library(path, err);
   else if (o->recovery_key)
-    code = add_recovery(path, cred, &recovery);
+    code = add_recovery(path, &o->paper, cred, &recovery);
   if (code == EXIT_DONE)
-    print_created(path, &recovery);
+    print_created(path, &o->paper, &recovery);
   else if (fresh && err != NACRE_ERR_IN_USE && err != NACRE_ERR_EXISTS)
     (void)unlink(path);
   secret_free(&recovery);
@@ -226,6 +233,7 @@ static int create(const char *path, const struct create_options *o, struct nacre
 int cmd_create(const struct command *self, int argc, char **argv) {
   struct create_options o = {.source = CREDENTIAL_SOURCE_NONE};
   const struct option_group groups[] = {{"Options", create_specs, &o},
+                                        {"", paper_specs, &o.paper},
                                         {"Credential", credential_create_specs, &o.source},
                                         {"Its cost for whoever guesses", kdf_specs, &o.kdf},
                                         {NULL, credential_new_specs, &o.source},
@@ -240,7 +248,9 @@ int cmd_create(const struct command *self, int argc, char **argv) {
 
   struct nacre_create_options options;
   bool fresh = false;
-  int code = fill_create(&o, &options);
+  int code = paper_check(&o.paper, o.recovery_key, path);
+  if (code == EXIT_DONE)
+    code = fill_create(&o, &options);
   if (code == EXIT_DONE)
     code = check_target(path, o.force, &fresh);
   if (code != EXIT_DONE)

@@ -11,6 +11,7 @@
 #include "kdf_options.h"
 #include "key_escrow.h"
 #include "options.h"
+#include "paper.h"
 #include "report.h"
 #include "slots.h"
 #include "volume.h"
@@ -22,6 +23,7 @@ struct key_options {
   struct volume_options volume;
   struct credential_source fresh;
   struct kdf_options kdf;
+  struct paper paper;
 };
 #define KEY_OPTIONS_NONE                                                                                             \
   { .slot = -1, .volume = VOLUME_OPTIONS_NONE, .fresh = CREDENTIAL_SOURCE_NONE }
@@ -55,10 +57,12 @@ static int open_for_keys(const char *path, const struct key_options *o, bool rea
 static int read_new(const char *path, const struct key_options *o, struct nacre_kdf_cost *cost,
                     struct secret *recovery, nacre_credential **cred) {
   const struct credential_policy policy = {.volume = path, .kdf = *cost, .weak_ok = o->kdf.weak_ok};
-  return credential_read_new(&o->fresh, &policy, recovery, cred);
+  const int code = credential_read_new(&o->fresh, &policy, recovery, cred);
+  return code == EXIT_DONE ? paper_write(&o->paper, path, recovery) : code;
 }
 
-static void print_slot(const char *path, const char *done, uint32_t index, const struct secret *recovery) {
+static void print_slot(const char *path, const char *done, uint32_t index, const struct paper *paper,
+                       const struct secret *recovery) {
   if (report_is_json()) {
     struct json_object *report = json_object_new_object();
     report_json_add(report, "slot", json_object_new_int64(index));
@@ -67,7 +71,7 @@ static void print_slot(const char *path, const char *done, uint32_t index, const
     return;
   }
   if (recovery->bytes != NULL)
-    (void)printf("%s\n", recovery->bytes);
+    paper_show(paper, path, recovery);
   report_note(path, "slot %u %s", (unsigned)index, done);
 }
 
@@ -77,6 +81,8 @@ static int key_add(const struct command *self, int argc, char **argv) {
   struct key_options o = KEY_OPTIONS_NONE;
   const struct option_group groups[] = {{"Options", name_specs, &o},
                                         {"New credential", credential_new_specs, &o.fresh},
+                                        {"", credential_outside_specs, &o.fresh},
+                                        {"", paper_specs, &o.paper},
                                         {"Its cost for whoever guesses", kdf_specs, &o.kdf},
                                         VOLUME_GROUPS(&o.volume),
                                         {0}};
@@ -84,7 +90,9 @@ static int key_add(const struct command *self, int argc, char **argv) {
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
   struct nacre_kdf_cost cost;
-  code = kdf_options_cost(&o.kdf, &cost);
+  code = paper_check(&o.paper, o.fresh.recovery_key, argv[0]);
+  if (code == EXIT_DONE)
+    code = kdf_options_cost(&o.kdf, &cost);
   nacre_volume *vol = NULL;
   if (code == EXIT_DONE)
     code = open_for_keys(argv[0], &o, false, &vol);
@@ -96,13 +104,15 @@ static int key_add(const struct command *self, int argc, char **argv) {
   code = read_new(argv[0], &o, &cost, &recovery, &cred);
   if (code == EXIT_DONE) {
     const enum nacre_err err = nacre_slot_add(vol, cred, &cost, o.name, &index);
-    if (err != NACRE_OK)
+    if (err != NACRE_OK) {
       code = report_library(argv[0], err);
+      paper_drop(&o.paper);
+    }
   }
   nacre_credential_free(cred);
   code = volume_close(argv[0], vol, code);
   if (code == EXIT_DONE)
-    print_slot(argv[0], "added", index, &recovery);
+    print_slot(argv[0], "added", index, &o.paper, &recovery);
   secret_free(&recovery);
   return code;
 }
@@ -145,7 +155,7 @@ static int key_remove(const struct command *self, int argc, char **argv) {
   const struct secret none = {0};
   if (code != EXIT_DONE)
     return code;
-  print_slot(argv[0], "removed", index, &none);
+  print_slot(argv[0], "removed", index, &o.paper, &none);
   report_note(argv[0], "older copies of the container still open with it");
   return code;
 }
@@ -156,6 +166,8 @@ static int key_change(const struct command *self, int argc, char **argv) {
   struct key_options o = KEY_OPTIONS_NONE;
   const struct option_group groups[] = {{"Options", slot_specs, &o},
                                         {"New credential", credential_new_specs, &o.fresh},
+                                        {"", credential_outside_specs, &o.fresh},
+                                        {"", paper_specs, &o.paper},
                                         {"Its cost for whoever guesses", kdf_specs, &o.kdf},
                                         VOLUME_GROUPS_BESIDE_SLOT(&o.volume),
                                         {0}};
@@ -163,7 +175,9 @@ static int key_change(const struct command *self, int argc, char **argv) {
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
   struct nacre_kdf_cost cost;
-  code = kdf_options_cost(&o.kdf, &cost);
+  code = paper_check(&o.paper, o.fresh.recovery_key, argv[0]);
+  if (code == EXIT_DONE)
+    code = kdf_options_cost(&o.kdf, &cost);
   nacre_volume *vol = NULL;
   if (code == EXIT_DONE)
     code = open_for_keys(argv[0], &o, false, &vol);
@@ -177,13 +191,15 @@ static int key_change(const struct command *self, int argc, char **argv) {
     code = read_new(argv[0], &o, &cost, &recovery, &cred);
   if (code == EXIT_DONE) {
     const enum nacre_err err = nacre_slot_change(vol, index, cred, &cost);
-    if (err != NACRE_OK)
+    if (err != NACRE_OK) {
       code = report_library(argv[0], err);
+      paper_drop(&o.paper);
+    }
   }
   nacre_credential_free(cred);
   code = volume_close(argv[0], vol, code);
   if (code == EXIT_DONE)
-    print_slot(argv[0], "changed", index, &recovery);
+    print_slot(argv[0], "changed", index, &o.paper, &recovery);
   secret_free(&recovery);
   return code;
 }

@@ -33,8 +33,8 @@ struct credential_source {
 
 /* An existing credential: --passfile, --key-file, --passphrase-fd, --extpass, --recovery-key, ... */
 extern const struct option_spec credential_specs[];
-/* A new one: the same with --new- in front, --escrow, --clevis. */
-extern const struct option_spec credential_new_specs[];
+/* A new one: the same with --new- in front; and one whose key is sealed outside: --escrow, --clevis. */
+extern const struct option_spec credential_new_specs[], credential_outside_specs[];
 /* For `create`, where the only credential is a new one: --passfile, ... without --recovery-key. */
 extern const struct option_spec credential_create_specs[];
 

@@ -22,6 +22,9 @@ const struct option_spec credential_new_specs[] = {
     SOURCE_SPEC("new-passphrase-fd", OPTION_NUMBER, passphrase_fd, "N", "read the new passphrase from there"),
     SOURCE_SPEC("new-extpass", OPTION_TEXT, extpass, "COMMAND", "the new passphrase is what COMMAND prints"),
     SOURCE_SPEC("new-recovery-key", OPTION_FLAG, recovery_key, NULL, "make a recovery key and print it"),
+    {0}};
+
+const struct option_spec credential_outside_specs[] = {
     SOURCE_SPEC("escrow", OPTION_TEXT, escrow, "RECIPIENT", "for whoever has this age recipient's identity: age1..."),
     SOURCE_SPEC("clevis", OPTION_TEXT, clevis, "PIN", "for unattended opening: 'tang {...}', 'tpm2 {...}', ..."),
     SOURCE_SPEC("trust", OPTION_FLAG, trust, NULL, "with --clevis: take a tang server's keys as they come"),
