@@ -28,6 +28,7 @@ int cmd_key(const struct command *self, int argc, char **argv);
 int cmd_verify(const struct command *self, int argc, char **argv);
 int cmd_erase(const struct command *self, int argc, char **argv);
 int cmd_header(const struct command *self, int argc, char **argv);
+int cmd_audit(const struct command *self, int argc, char **argv);
 int cmd_bench(const struct command *self, int argc, char **argv);
 
 /* mount(8) starts this as mount.nacre or mount.fuse.nacre; its exit codes are mount(8)'s. */

@@ -31,6 +31,7 @@ static const struct command commands[] = {
     {"header", "backup|restore VOLUME FILE", "Keep a copy of a volume's header, and put it back", cmd_header},
     {"erase", "VOLUME", "Destroy a volume for good, with a certificate", cmd_erase},
     {"rekey", "VOLUME|DIR", "Rotate the keys: rewrite everything under new ones", cmd_rekey},
+    {"audit", "PATH...", "Find volumes, and say how well they are kept", cmd_audit},
     {"verify", "VOLUME", "Read and check every block of a volume", cmd_verify},
     {"bench", "[DIR]", "Measure ciphers, key derivation and a volume on this machine", cmd_bench},
     {"help", "[COMMAND]", "Explain a command", cmd_help},

@@ -115,9 +115,9 @@ static const char *advice(enum nacre_err err) {
   return NULL;
 }
 
-static const char *const code_names[] = {"done",        "other",         "usage",       "credential",   "damaged",
-                                         "in-use",      "no-volume",     "no-space",    "not-possible", "rolled-back",
-                                         "partly-done", "not-permitted", "other-volume"};
+static const char *const code_names[] = {
+    "done",     "other",        "usage",       "credential",  "damaged",       "in-use",       "no-volume",
+    "no-space", "not-possible", "rolled-back", "partly-done", "not-permitted", "other-volume", "at-risk"};
 
 static const char *code_name(int code) {
   const size_t count = sizeof code_names / sizeof code_names[0];

@@ -22,7 +22,8 @@ enum exit_code {
   EXIT_ROLLED_BACK = 9,
   EXIT_PARTLY = 10,
   EXIT_NOT_PERMITTED = 11,
-  EXIT_OTHER_VOLUME = 12
+  EXIT_OTHER_VOLUME = 12,
+  EXIT_AT_RISK = 13
 };
 
 /* From now on errors are JSON objects. */

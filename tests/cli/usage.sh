@@ -2,7 +2,7 @@
 # Help, options, and how errors look.
 . "$(dirname "$0")/cli_lib.sh"
 # shellcheck disable=SC2086
-for command in create mount umount status sync ls cat get put rm mkdir mv info erase verify bench \
+for command in create mount umount status sync ls cat get put rm mkdir mv info erase audit verify bench \
   "key add" "key remove" "key change" "key list" "key test" \
   "header backup" "header restore"; do
   run "$NACRE" $command --help

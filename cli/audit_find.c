@@ -1,0 +1,123 @@
+#include "audit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "volume.h"
+
+/* The first bytes of a header, of whatever version, and where its two copies stand: docs/format.md. */
+#define MAGIC "nacre\r\n\x1a"
+#define MAGIC_BYTES 8
+#define SECOND_COPY_OFFSET (16 << 20)
+
+struct audit_volume *audit_add(struct audit *audit, const char *path) {
+  if (audit->count == audit->room) {
+    const size_t room = audit->room == 0 ? 16 : 2 * audit->room;
+    struct audit_volume *list = reallocarray(audit->list, room, sizeof *list);
+    if (list == NULL)
+      return NULL;
+    audit->list = list;
+    audit->room = room;
+  }
+  struct audit_volume *volume = &audit->list[audit->count];
+  memset(volume, 0, sizeof *volume);
+  volume->info.struct_size = sizeof volume->info;
+  volume->path = strdup(path);
+  if (volume->path == NULL)
+    return NULL;
+  audit->count++;
+  return volume;
+}
+
+void audit_free(struct audit *audit) {
+  for (size_t i = 0; i < audit->count; i++) {
+    free(audit->list[i].path);
+    free(audit->list[i].name);
+    free(audit->list[i].problem);
+    free(audit->list[i].mounted_on);
+  }
+  free(audit->list);
+  *audit = (struct audit){0};
+}
+
+static int unreadable(struct audit *audit, const char *path, int error) {
+  audit->unreadable++;
+  return report_errno(path, "cannot look at it", error);
+}
+
+static bool has_magic(int fd, off_t offset) {
+  char bytes[MAGIC_BYTES];
+  return pread(fd, bytes, sizeof bytes, offset) == (ssize_t)sizeof bytes && memcmp(bytes, MAGIC, MAGIC_BYTES) == 0;
+}
+
+/* Exit code; whether it is worth a closer look. */
+static int look_for_magic(struct audit *audit, const char *path, bool *found) {
+  *found = false;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  if (fd < 0)
+    return unreadable(audit, path, errno);
+  struct stat st;
+  if (fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
+    *found = has_magic(fd, 0) || has_magic(fd, SECOND_COPY_OFFSET);
+  (void)close(fd);
+  return EXIT_DONE;
+}
+
+static int look(struct audit *audit, const char *path) {
+  bool found;
+  const int code = look_for_magic(audit, path, &found);
+  if (code != EXIT_DONE || !found)
+    return code;
+  struct audit_volume *volume = audit_add(audit, path);
+  if (volume == NULL)
+    return report_no_memory();
+  const struct nacre_target target = volume_target(path);
+  const enum nacre_err err = nacre_probe(&target, &volume->info);
+  if (err != NACRE_OK)
+    volume->problem = strdup(nacre_last_error());
+  if (volume->info.container_bytes == NACRE_HEADER_BYTES)
+    volume->origin = AUDIT_BACKUP;
+  if (volume->info.in_use)
+    volume->mounted_on = volume_mounted_on(path);
+  return EXIT_DONE;
+}
+
+static int visit(struct audit *audit, const FTSENT *entry) {
+  switch (entry->fts_info) {
+  case FTS_DNR:
+  case FTS_ERR:
+  case FTS_NS:
+    return unreadable(audit, entry->fts_path, entry->fts_errno);
+  case FTS_F:
+    return look(audit, entry->fts_path);
+  case FTS_DEFAULT:
+    return S_ISBLK(entry->fts_statp->st_mode) ? look(audit, entry->fts_path) : EXIT_DONE;
+  default:
+    return EXIT_DONE;
+  }
+}
+
+/* A link that is named is followed, one that is found is not. */
+int audit_find(struct audit *audit, const char *path) {
+  char *copy = strdup(path);
+  char *const paths[] = {copy, NULL};
+  FTS *walk = copy != NULL
+                  ? fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | (audit->cross ? 0 : FTS_XDEV), NULL)
+                  : NULL;
+  int code = walk != NULL ? EXIT_DONE : report_no_memory();
+  const FTSENT *entry;
+  while (walk != NULL && (entry = fts_read(walk)) != NULL) {
+    const int seen = visit(audit, entry);
+    code = code == EXIT_DONE ? seen : code;
+  }
+  if (walk != NULL)
+    (void)fts_close(walk);
+  free(copy);
+  return code;
+}

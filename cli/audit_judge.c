@@ -1,0 +1,216 @@
+#include "audit.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "size.h"
+#include "slots.h"
+
+/* What a guess costs. Argon2id is bound by memory: each pass writes each KiB once and reads one other for it (RFC
+ * 9106, 3.1), so that a guess moves 2 * memory * passes bytes. Hardware is rented by the hour, and what it moves in
+ * that time is its bandwidth: an RTX 4090 moves 1.008 TB/s (NVIDIA's data sheet) and was to be had for $0.35 an hour
+ * in 2025, an H100 SXM 3.35 TB/s for $2. That is $0.97 and $1.66 for 10^16 bytes. $1 is taken, and that all of it is
+ * used. */
+#define USD_PER_BYTE 1e-16
+#define MOVES_PER_BYTE 2.0
+
+const char audit_model_text[] =
+    "What guessing costs is an estimate: each guess moves twice the memory times the passes of the key derivation, "
+    "an "
+    "attacker who rents graphics cards pays 1 US dollar for 10^16 bytes (prices and bandwidths of 2025), and finds "
+    "the "
+    "passphrase after half of all guesses. Hardware made for it would be cheaper by some factor, and prices fall. "
+    "Six "
+    "words drawn by dice from a list of 7,776 have 77 bits; what people make up seldom has 40.";
+
+const int audit_guess_bits[AUDIT_GUESSES] = {30, 40, 50, 60};
+#define AUDIT_JUDGED_GUESS 1 /* 40 bits */
+/* Up to the end of the second header copy and the superblocks behind it: docs/format.md. */
+#define CONTAINER_MIN_BYTES ((16ull << 20) + (512ull << 10))
+/* Below it, guessing what people make up is worth anybody's while. */
+#define AUDIT_RISKY_USD 1000.0
+/* RFC 9106's second recommendation, for who has little memory. */
+#define RECOMMENDED_MEMORY_BYTES (64ull << 20)
+#define RECOMMENDED_PASSES 3
+
+static void add_reason(struct audit_volume *volume, enum audit_verdict verdict, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void add_reason(struct audit_volume *volume, enum audit_verdict verdict, const char *format, ...) {
+  if (verdict > volume->verdict)
+    volume->verdict = verdict;
+  if (volume->reason_count == AUDIT_REASONS_MAX)
+    return;
+  va_list args;
+  va_start(args, format);
+  (void)vsnprintf(volume->reasons[volume->reason_count++], AUDIT_REASON_BYTES, format, args);
+  va_end(args);
+}
+
+static double guess_usd(const struct nacre_kdf_cost *kdf, int bits) {
+  double guesses = 0.5;
+  for (int i = 0; i < bits; i++)
+    guesses *= 2;
+  return guesses * MOVES_PER_BYTE * (double)kdf->memory_bytes * kdf->passes * USD_PER_BYTE;
+}
+
+/* A key file has to be had, so that a passphrase alone is what is guessed. */
+static void judge_guessing(struct audit_volume *volume) {
+  for (int slot = 0; slot < NACRE_SLOTS_MAX; slot++) {
+    const struct nacre_public_slot *s = &volume->info.slots[slot];
+    if (s->kind != NACRE_SLOT_PASSPHRASE)
+      continue;
+    const double work = (double)s->kdf.memory_bytes * s->kdf.passes;
+    for (int i = 0; i < AUDIT_GUESSES; i++) {
+      const double usd = guess_usd(&s->kdf, audit_guess_bits[i]);
+      if (!volume->guessable || usd < volume->guess_usd[i])
+        volume->guess_usd[i] = usd;
+    }
+    volume->guessable = true;
+    char usd[AUDIT_USD_BYTES], text[SLOT_TEXT_BYTES];
+    const double price = guess_usd(&s->kdf, audit_guess_bits[AUDIT_JUDGED_GUESS]);
+    if (price < AUDIT_RISKY_USD)
+      add_reason(volume, AUDIT_AT_RISK, "slot %d: guessing a passphrase of %d bits costs %s; raise its cost (%s)",
+                 slot, audit_guess_bits[AUDIT_JUDGED_GUESS], audit_usd_text(price, usd),
+                 slot_text(s->kind, &s->kdf, text));
+    else if (s->kdf.memory_bytes < RECOMMENDED_MEMORY_BYTES ||
+             work < (double)RECOMMENDED_MEMORY_BYTES * RECOMMENDED_PASSES)
+      add_reason(volume, AUDIT_WEAK, "slot %d: %s is less than the 64 MiB and 3 passes that are recommended today",
+                 slot, slot_text(s->kind, &s->kdf, text));
+  }
+}
+
+static bool has_kind(const struct audit_volume *volume, enum nacre_slot_kind kind) {
+  for (int slot = 0; slot < NACRE_SLOTS_MAX; slot++)
+    if (volume->info.slots[slot].kind == kind)
+      return true;
+  return false;
+}
+
+static bool has_any(const struct audit_volume *volume) {
+  for (int slot = 0; slot < NACRE_SLOTS_MAX; slot++)
+    if (volume->info.slots[slot].kind != NACRE_SLOT_EMPTY)
+      return true;
+  return false;
+}
+
+static void judge_volume(struct audit_volume *volume) {
+  volume->recovery = has_kind(volume, NACRE_SLOT_RECOVERY);
+  volume->escrow = has_kind(volume, NACRE_SLOT_ESCROW);
+  if (volume->problem != NULL) {
+    add_reason(volume, AUDIT_AT_RISK, "its header can't be used: %s", volume->problem);
+    return;
+  }
+  if (volume->origin == AUDIT_BACKUP)
+    add_reason(volume, AUDIT_WEAK,
+               "a backup of a header: with the volume, it opens by the credentials of its time, also "
+               "by those removed since");
+  const bool cut = volume->origin != AUDIT_BACKUP && volume->info.container_bytes < CONTAINER_MIN_BYTES;
+  if (cut)
+    add_reason(volume, AUDIT_AT_RISK, "it is cut short: what is left can't be opened");
+  if (volume->origin != AUDIT_BACKUP && !cut && volume->info.header_copies_valid < 2)
+    add_reason(volume, AUDIT_AT_RISK,
+               "one of the two copies of its header is destroyed; opening it once for writing "
+               "mends that");
+  if (!has_any(volume))
+    add_reason(volume, AUDIT_AT_RISK, "it has no credential: nobody can open it");
+  judge_guessing(volume);
+  if (volume->origin != AUDIT_BACKUP && !volume->recovery && !volume->escrow)
+    add_reason(volume, AUDIT_WEAK,
+               "neither a recovery key nor an escrow recipient: a forgotten passphrase or a lost key "
+               "is the end of it");
+}
+
+/* A copy is not reached by what is done to the other one's credentials. */
+static void judge_copies(struct audit *audit) {
+  static const uint8_t none[16];
+  for (size_t i = 0; i < audit->count; i++) {
+    struct audit_volume *volume = &audit->list[i];
+    size_t copies = 0;
+    for (size_t j = 0; j < audit->count && volume->origin == AUDIT_CONTAINER; j++)
+      copies += j != i && audit->list[j].origin == AUDIT_CONTAINER &&
+                memcmp(volume->info.volume_id, none, sizeof none) != 0 &&
+                memcmp(audit->list[j].info.volume_id, volume->info.volume_id, sizeof none) == 0;
+    if (copies > 0)
+      add_reason(volume, AUDIT_WEAK,
+                 "the same volume is at %zu other place%s here: a credential that is removed from one "
+                 "still opens the others",
+                 copies, copies == 1 ? "" : "s");
+  }
+}
+
+static int by_path(const void *a, const void *b) {
+  const struct audit_volume *left = a, *right = b;
+  return strcmp(left->path, right->path);
+}
+
+void audit_judge(struct audit *audit) {
+  if (audit->count > 0)
+    qsort(audit->list, audit->count, sizeof audit->list[0], by_path);
+  size_t kept = 0;
+  for (size_t i = 0; i < audit->count; i++) {
+    struct audit_volume *volume = &audit->list[i];
+    /* Named twice, also by a folder and one beneath it. */
+    if (kept > 0 && strcmp(audit->list[kept - 1].path, volume->path) == 0) {
+      free(volume->path);
+      free(volume->name);
+      free(volume->problem);
+      free(volume->mounted_on);
+      continue;
+    }
+    judge_volume(volume);
+    if (kept != i)
+      audit->list[kept] = *volume;
+    kept++;
+  }
+  audit->count = kept;
+  judge_copies(audit);
+}
+
+size_t audit_total(const struct audit *audit, enum audit_verdict verdict) {
+  size_t total = 0;
+  for (size_t i = 0; i < audit->count; i++)
+    total += audit->list[i].verdict == verdict;
+  return total;
+}
+
+/* ---- Words ---- */
+
+const char *audit_verdict_text(enum audit_verdict verdict) {
+  static const char *const texts[] = {"good", "weak", "at risk"};
+  return texts[verdict];
+}
+
+const char *audit_origin_text(enum audit_origin origin) {
+  static const char *const texts[] = {"container", "header backup", "record"};
+  return texts[origin];
+}
+
+const char *audit_usd_text(double usd, char text[AUDIT_USD_BYTES]) {
+  static const char *const names[] = {"", " thousand", " million", " billion", " trillion"};
+  size_t name = 0;
+  while (usd >= 1000 && name + 1 < sizeof names / sizeof names[0]) {
+    usd /= 1000;
+    name++;
+  }
+  if (usd >= 1000)
+    (void)snprintf(text, AUDIT_USD_BYTES, "more than there is");
+  else if (usd < 1)
+    (void)snprintf(text, AUDIT_USD_BYTES, "less than $1");
+  else
+    (void)snprintf(text, AUDIT_USD_BYTES, "$%.*f%s", usd < 10 ? 1 : 0, usd, names[name]);
+  return text;
+}
+
+const char *audit_id_text(const struct audit_volume *volume, char text[33]) {
+  static const uint8_t none[16];
+  if (memcmp(volume->info.volume_id, none, sizeof none) == 0) {
+    (void)snprintf(text, 33, "unknown");
+    return text;
+  }
+  for (size_t i = 0; i < 16; i++)
+    (void)snprintf(text + 2 * i, 3, "%02x", volume->info.volume_id[i]);
+  return text;
+}
