@@ -368,7 +368,7 @@ struct nacre_rekey_report {
   size_t struct_size;
   bool resumed;             /* it was under way already, and was brought to its end */
   uint32_t epoch;           /* number of the key in use */
-  uint64_t rewritten_bytes; /* sealed by this call, as far as it can tell from others' */
+  uint64_t rewritten_bytes; /* by this call */
 };
 
 /* Draw new keys, seal all that the volume holds under them, forget the old ones: blocking, while the volume is in use

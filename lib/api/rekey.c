@@ -33,21 +33,15 @@ enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *
     return err_set(NACRE_ERR_ARGUMENT, "there is no such cipher");
   struct volume *v = vol->v;
   rekey_hold(v); /* this thread takes over */
-  struct engine_info before, after;
-  engine_get_info(v->engine, &before);
   const bool resumed = rekey_is_under_way(v);
-  const uint32_t epoch = engine_epoch(v->engine);
   const struct rekey_run run = {.progress = o.progress, .progress_arg = o.progress_arg, .cancel = o.cancel};
   ERR_TRY(begin(v, &o, resumed));
   ERR_TRY(rekey_finish(v, &run));
-  engine_get_info(v->engine, &after);
   if (report) {
-    /* The count begins anew with each epoch. */
-    const uint64_t base = engine_epoch(v->engine) == epoch ? before.sealed_bytes : 0;
-    const struct nacre_rekey_report ours = {.struct_size = sizeof ours,
-                                            .resumed = resumed,
-                                            .epoch = engine_epoch(v->engine),
-                                            .rewritten_bytes = after.sealed_bytes - base};
+    struct rekey_status now;
+    rekey_get_status(v, &now);
+    const struct nacre_rekey_report ours = {
+        .struct_size = sizeof ours, .resumed = resumed, .epoch = now.epoch, .rewritten_bytes = now.written_bytes};
     struct_give(report, &ours, sizeof ours);
   }
   return NACRE_OK;

@@ -15,7 +15,7 @@
 struct move {
   struct fs *fs;
   struct inode *inode;
-  const struct fs_move *request;
+  struct fs_move *request;
   struct mapped from; /* what is to be moved: an extent, or as many chunks of one as may be at once */
   uint32_t left;      /* chunks of the extent behind those */
   uint64_t version;   /* of the inode when it was found */
@@ -98,8 +98,11 @@ static enum nacre_err move_in(struct move *m, struct txn *txn) {
 static enum nacre_err move_once(struct move *m) {
   struct txn txn;
   uint64_t reserved = extent_units(&m->from.x) + engine_metadata_units(MOVE_RECORDS);
-  ERR_TRY(space_reserve(m->fs->engine, reserved));
-  enum nacre_err err = txn_begin(m->fs->engine, TXN_FLUSH, MOVE_RECORDS, &txn);
+  enum nacre_err err = space_reserve(m->fs->engine, reserved);
+  m->request->no_room = err == NACRE_ERR_NO_SPACE;
+  if (err != NACRE_OK)
+    return err;
+  err = txn_begin(m->fs->engine, TXN_FLUSH, MOVE_RECORDS, &txn);
   if (err == NACRE_OK) {
     err = move_in(m, &txn);
     txn_end(&txn);
@@ -130,7 +133,7 @@ static enum nacre_err move_extent(struct move *m, uint64_t first) {
   return NACRE_OK;
 }
 
-enum nacre_err fs_move_extent(struct fs *fs, const struct key *key, const struct fs_move *request, uint64_t *units) {
+enum nacre_err fs_move_extent(struct fs *fs, const struct key *key, struct fs_move *request, uint64_t *units) {
   struct move m = {.fs = fs, .request = request};
   *units = 0;
   enum nacre_err err = inode_get(fs, key->object, &m.inode);

@@ -126,6 +126,7 @@ static uint64_t current_rate(struct volume *v) {
 }
 
 static enum nacre_err finish(struct volume *v, const struct rekey_run *run) {
+  atomic_store(&v->rekey.written_bytes, 0);
   if (!rekey_is_under_way(v))
     return NACRE_OK;
   const struct rewrite_options options = {.rate_bytes = current_rate(v),
@@ -133,7 +134,8 @@ static enum nacre_err finish(struct volume *v, const struct rekey_run *run) {
                                           .progress_arg = run->progress_arg,
                                           .cancel = run->cancel,
                                           .done_bytes = &v->rekey.done_bytes,
-                                          .total_bytes = &v->rekey.total_bytes};
+                                          .total_bytes = &v->rekey.total_bytes,
+                                          .written_bytes = &v->rekey.written_bytes};
   ERR_TRY(rewrite_older(v->engine, v->fs, &options));
   ERR_TRY(cancel_check(run->cancel));
   ERR_TRY(engine_renew_ring(v->engine));
@@ -185,5 +187,6 @@ void rekey_get_status(struct volume *v, struct rekey_status *out) {
                                .running = atomic_load(&v->rekey.running),
                                .done_bytes = atomic_load(&v->rekey.done_bytes),
                                .total_bytes = atomic_load(&v->rekey.total_bytes),
+                               .written_bytes = atomic_load(&v->rekey.written_bytes),
                                .epoch = engine_epoch(v->engine)};
 }

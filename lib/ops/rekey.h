@@ -43,6 +43,7 @@ struct rekey_status {
   bool under_way;
   bool running;
   uint64_t done_bytes, total_bytes; /* of the pass that runs, or ran last */
+  uint64_t written_bytes;           /* by the one that runs or ran last, in all */
   uint32_t epoch;
 };
 void rekey_get_status(struct volume *v, struct rekey_status *out);

@@ -60,6 +60,7 @@ static enum nacre_err pace(struct rewrite *r) {
 static void tell(const struct rewrite *r, uint64_t units) {
   const uint64_t done =
       atomic_fetch_add(r->options->done_bytes, units * FORMAT_UNIT_BYTES) + units * FORMAT_UNIT_BYTES;
+  atomic_store(r->options->written_bytes, r->written_units * FORMAT_UNIT_BYTES);
   if (r->options->progress != NULL)
     r->options->progress(r->options->progress_arg, "rekey", done, atomic_load(r->options->total_bytes));
 }
@@ -71,7 +72,7 @@ static enum nacre_err move_extent(struct rewrite *r, const struct key *key) {
     enum nacre_err err = fs_move_extent(r->fs, key, &r->move, &units);
     r->written_units += units;
     r->fruitful |= units > 0;
-    if (err != NACRE_ERR_NO_SPACE || r->move.most_bytes <= MOVE_MIN_BYTES)
+    if (err != NACRE_ERR_NO_SPACE || !r->move.no_room || r->move.most_bytes <= MOVE_MIN_BYTES)
       return err;
     r->move.most_bytes /= 2;
   }

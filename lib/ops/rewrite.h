@@ -13,7 +13,8 @@ struct rewrite_options {
   nacre_progress_fn progress;
   void *progress_arg;
   const struct nacre_cancel *cancel;
-  _Atomic uint64_t *done_bytes, *total_bytes; /* told as it goes on */
+  /* Told as it goes on: of the pass, passed and in all; and written since the call. */
+  _Atomic uint64_t *done_bytes, *total_bytes, *written_bytes;
 };
 
 /* NACRE_OK when a whole pass found nothing. NACRE_ERR_DAMAGED when nothing is left but what cannot be read. */

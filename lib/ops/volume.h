@@ -11,7 +11,7 @@
 /* A rotation that is being carried on. */
 struct volume_rekey {
   atomic_bool running; /* by whichever thread */
-  _Atomic uint64_t done_bytes, total_bytes;
+  _Atomic uint64_t done_bytes, total_bytes, written_bytes;
   pthread_mutex_t thread_lock; /* over the next two */
   pthread_t thread;
   bool has_thread; /* that carries on by itself; ended by `cancel` */

@@ -225,9 +225,45 @@ static void check_recovery(struct stage *s, enum nacre_err told) {
   nacre_volume_abandon(vol);
 }
 
+/* ---- Rotating the keys ---- */
+
+static void prepare_files(struct stage *s) {
+  const struct vault vault = on_disk(s, 0);
+  nacre_volume *vol;
+  prepare_file(s);
+  report_must(vault_open(&vault, false, &vol), "opening it");
+  report_must(put_file(vol, "big", BIG_BYTES), "writing a file");
+  report_must(nacre_volume_close(vol), "closing it");
+}
+
+static enum nacre_err run_rekey(struct stage *s) {
+  nacre_volume *vol;
+  enum nacre_err err = open_faulty(s, &vol);
+  if (err != NACRE_OK)
+    return err;
+  return closed(vol, nacre_rekey(vol, NULL, NULL));
+}
+
+/* Broken off by whatever it was, it is carried on to its end, and nothing is missing. */
+static void check_rekey(struct stage *s, enum nacre_err told) {
+  const struct vault vault = on_disk(s, 0);
+  struct nacre_rekey_status status = {.struct_size = sizeof status};
+  nacre_volume *vol;
+  check_volume(s, 0, "big", BIG_BYTES);
+  report_must(vault_open(&vault, false, &vol), "opening on the sound store");
+  report_must(nacre_rekey_get_status(vol, &status), "asking for the rotation's status");
+  if (told == NACRE_OK && s->faulty.hits == 0 && status.under_way)
+    report_fail("the rotation is not over");
+  if (status.under_way)
+    report_must(nacre_rekey(vol, NULL, NULL), "carrying the rotation on");
+  report_must(nacre_volume_close(vol), "closing on the sound store");
+  check_volume(s, 0, "big", BIG_BYTES);
+}
+
 const struct scene scenes[] = {
     {"a volume is made", prepare_nothing, run_create, check_create},
     {"keyslots are changed", prepare_file, run_keys, check_keys},
+    {"keys are rotated", prepare_files, run_rekey, check_rekey},
     {"a container gives space back", prepare_file, run_trim, check_trim},
     {"deleted files are found at an opening", prepare_orphans, run_recovery, check_recovery},
 };

@@ -343,6 +343,44 @@ static void test_goes_on_by_itself(void **state) {
 
 /* ---- Trouble ---- */
 
+/* Flip a bit of the large file's first chunk. */
+static void spoil(struct api *a) {
+  struct engine_info info;
+  struct nacre_attr attr = {.struct_size = sizeof attr};
+  uint8_t block[FORMAT_UNIT_BYTES], value[EXTENT_VALUE_MAX_BYTES];
+  struct extent x;
+  size_t len;
+  ok(nacre_stat(a->vol, "large", &attr));
+  engine_get_info(a->vol->v->engine, &info);
+  const struct key key = key_make(attr.ino, FORMAT_RECORD_EXTENT, 0);
+  ok(tree_get(a->vol->v->engine, &key, value, sizeof value, &len));
+  ok(extent_decode(value, len, info.units_end, &x));
+  read_at(a, x.unit * FORMAT_UNIT_BYTES, block, sizeof block);
+  block[7] ^= 1;
+  put_at(a, x.unit * FORMAT_UNIT_BYTES, block, sizeof block);
+}
+
+static void test_what_cannot_be_read_keeps_both_keys(void **state) {
+  struct api *a = *state;
+  make_content(a->vol);
+  ok(nacre_volume_sync(a->vol));
+  spoil(a);
+  assert_int_equal(rekey(a->vol, NACRE_CIPHER_AUTO), NACRE_ERR_DAMAGED);
+  assert_non_null(strstr(nacre_last_error(), "1 pieces of files"));
+  assert_true(status_of(a->vol).under_way);
+  ok(reopen(a, a->cred));
+  assert_int_equal(rekey(a->vol, NACRE_CIPHER_AUTO), NACRE_ERR_DAMAGED);
+  spoil(a); /* as it was */
+  ok(rekey(a->vol, NACRE_CIPHER_AUTO));
+  check_content(a->vol);
+  ok(reopen(a, a->cred));
+  spoil(a);
+  assert_int_equal(rekey(a->vol, NACRE_CIPHER_AUTO), NACRE_ERR_DAMAGED);
+  ok(nacre_unlink(a->vol, "large"));
+  ok(rekey(a->vol, NACRE_CIPHER_AUTO));
+  assert_false(status_of(a->vol).under_way);
+}
+
 static void test_full_volume(void **state) {
   struct api *a = *state;
   struct nacre_statfs space = {.struct_size = sizeof space};
@@ -392,6 +430,7 @@ int main(void) {
       WITH_VOLUME(test_every_superblock_is_new),
       WITH_VOLUME(test_is_broken_off_and_carried_on),
       WITH_VOLUME(test_goes_on_by_itself),
+      WITH_VOLUME(test_what_cannot_be_read_keeps_both_keys),
       WITH_VOLUME(test_full_volume),
       WITH_VOLUME(test_read_only),
   };
