@@ -14,12 +14,13 @@
 #include "paper.h"
 #include "report.h"
 #include "slots.h"
+#include "terminal.h"
 #include "volume.h"
 
 struct key_options {
   int slot; /* -1: not given */
   const char *name;
-  bool force;
+  bool force, same;
   struct volume_options volume;
   struct credential_source fresh;
   struct kdf_options kdf;
@@ -32,9 +33,11 @@ static const struct option_spec name_specs[] = {
     {"name", 0, OPTION_TEXT, offsetof(struct key_options, name), "TEXT", "what the new slot is called in key list"},
     {0}};
 
-static const struct option_spec slot_specs[] = {{"slot", 0, OPTION_NUMBER, offsetof(struct key_options, slot), "N",
-                                                 "the slot; without it, the one that the credential opens"},
-                                                {0}};
+static const struct option_spec change_specs[] = {{"slot", 0, OPTION_NUMBER, offsetof(struct key_options, slot), "N",
+                                                   "the slot; without it, the one that the credential opens"},
+                                                  {"same", 0, OPTION_FLAG, offsetof(struct key_options, same), NULL,
+                                                   "keep the credential, and only make guessing it dearer"},
+                                                  {0}};
 
 static const struct option_spec remove_specs[] = {{"slot", 0, OPTION_NUMBER, offsetof(struct key_options, slot), "N",
                                                    "the slot; without it, the one that the credential opens"},
@@ -162,9 +165,70 @@ static int key_remove(const struct command *self, int argc, char **argv) {
 
 /* ---- key change --------------------------------------------------------------------------------- */
 
+static bool kind_has_cost(enum nacre_slot_kind kind) {
+  return kind == NACRE_SLOT_PASSPHRASE || kind == NACRE_SLOT_KEY_FILE || kind == NACRE_SLOT_PASSPHRASE_AND_KEY_FILE;
+}
+
+/* Whether the credential that opened the volume is to stay, at another cost: where that was asked for, or, at a
+ * terminal that was told nothing else, where the cost is low and the person agrees. */
+static bool keeps_credential(const char *path, const struct key_options *o, nacre_volume *vol, uint32_t index) {
+  struct nacre_public_info info = {.struct_size = sizeof info};
+  struct nacre_volume_info opened = {.struct_size = sizeof opened};
+  const struct nacre_target target = volume_target(path);
+  if (o->same)
+    return true;
+  if (credential_new_is_given(&o->fresh) || kdf_options_given(&o->kdf) || !terminal_exists() ||
+      nacre_probe(&target, &info) != NACRE_OK || nacre_volume_get_info(vol, &opened) != NACRE_OK ||
+      opened.slot != index || index >= NACRE_SLOTS_MAX || !kdf_is_low(&info.slots[index].kdf))
+    return false;
+  return terminal_confirm("This slot costs a guesser less than is recommended today. Keep its passphrase, and only "
+                          "raise the cost? [y/N] ",
+                          false);
+}
+
+/* The slot is the one that the credential opened, or it would be a second one with it. */
+static int check_same(const char *path, const nacre_credential *cred, nacre_volume *vol, uint32_t index) {
+  struct nacre_volume_info info = {.struct_size = sizeof info};
+  const enum nacre_err err = nacre_volume_get_info(vol, &info);
+  if (err != NACRE_OK)
+    return report_library(path, err);
+  if (info.slot != index)
+    return report_error(EXIT_CREDENTIAL, path,
+                        "the credential given opens slot %u, not slot %u; --same needs its own", (unsigned)info.slot,
+                        (unsigned)index);
+  if (!kind_has_cost(nacre_credential_kind(cred)))
+    return report_error(EXIT_USAGE, path, "slot %u has no cost that could be changed: %s", (unsigned)index,
+                        slot_kind_name(nacre_credential_kind(cred)));
+  return EXIT_DONE;
+}
+
+static int change_slot(const char *path, const struct key_options *o, struct nacre_kdf_cost *cost, nacre_volume *vol,
+                       nacre_credential **kept, struct secret *recovery, uint32_t *index) {
+  nacre_credential *cred = NULL;
+  int code = own_slot(path, vol, o->slot, index);
+  if (code != EXIT_DONE)
+    return code;
+  if (keeps_credential(path, o, vol, *index)) {
+    code = check_same(path, *kept, vol, *index);
+    cred = *kept;
+    *kept = NULL;
+  } else {
+    code = read_new(path, o, cost, recovery, &cred);
+  }
+  if (code == EXIT_DONE) {
+    const enum nacre_err err = nacre_slot_change(vol, *index, cred, cost);
+    if (err != NACRE_OK) {
+      code = report_library(path, err);
+      paper_drop(&o->paper);
+    }
+  }
+  nacre_credential_free(cred);
+  return code;
+}
+
 static int key_change(const struct command *self, int argc, char **argv) {
   struct key_options o = KEY_OPTIONS_NONE;
-  const struct option_group groups[] = {{"Options", slot_specs, &o},
+  const struct option_group groups[] = {{"Options", change_specs, &o},
                                         {"New credential", credential_new_specs, &o.fresh},
                                         {"", credential_outside_specs, &o.fresh},
                                         {"", paper_specs, &o.paper},
@@ -175,34 +239,31 @@ static int key_change(const struct command *self, int argc, char **argv) {
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
   struct nacre_kdf_cost cost;
+  if (o.same && credential_new_is_given(&o.fresh))
+    return report_error(EXIT_USAGE, argv[0], "--same keeps the credential; leave out the new one");
   code = paper_check(&o.paper, o.fresh.recovery_key, argv[0]);
   if (code == EXIT_DONE)
     code = kdf_options_cost(&o.kdf, &cost);
-  nacre_volume *vol = NULL;
-  if (code == EXIT_DONE)
-    code = open_for_keys(argv[0], &o, false, &vol);
   if (code != EXIT_DONE)
     return code;
+  nacre_volume *vol = NULL;
+  nacre_credential *kept = NULL;
+  const struct volume_request request = {.path = argv[0], .options = &o.volume, .kept = &kept};
+  code = volume_open(&request, &vol);
   struct secret recovery = {0};
-  nacre_credential *cred = NULL;
   uint32_t index = 0;
-  code = own_slot(argv[0], vol, o.slot, &index);
-  if (code == EXIT_DONE)
-    code = read_new(argv[0], &o, &cost, &recovery, &cred);
   if (code == EXIT_DONE) {
-    const enum nacre_err err = nacre_slot_change(vol, index, cred, &cost);
-    if (err != NACRE_OK) {
-      code = report_library(argv[0], err);
-      paper_drop(&o.paper);
-    }
+    code = change_slot(argv[0], &o, &cost, vol, &kept, &recovery, &index);
+    code = volume_close(argv[0], vol, code);
+    if (code == EXIT_DONE)
+      print_slot(argv[0], "changed", index, &o.paper, &recovery);
   }
-  nacre_credential_free(cred);
-  code = volume_close(argv[0], vol, code);
-  if (code == EXIT_DONE)
-    print_slot(argv[0], "changed", index, &o.paper, &recovery);
+  nacre_credential_free(kept);
   secret_free(&recovery);
   return code;
 }
+
+/* ---- key list ------------------------------------------------------------------------------------ */
 
 #define FINGERPRINT_TEXT_BYTES 65
 static void fingerprint_text(const uint8_t fingerprint[32], char text[FINGERPRINT_TEXT_BYTES]) {
@@ -274,6 +335,11 @@ static int key_list(const struct command *self, int argc, char **argv) {
     list_json(slots, count, &info);
   else
     list_text(slots, count);
+  for (size_t i = 0; i < count && err == NACRE_OK; i++)
+    if (kdf_is_low(&slots[i].kdf))
+      report_note(argv[0],
+                  "slot %u costs a guesser less than is recommended today; nacre key change --same raises it",
+                  (unsigned)slots[i].index);
   if (err == NACRE_OK && info.sealed_blocks >= NACRE_SEALED_BLOCKS_ADVISED)
     report_note(argv[0], "the volume key has sealed %" PRIu64 " blocks: more than one key should",
                 info.sealed_blocks);

@@ -9,6 +9,7 @@
 #include "clevis.h"
 #include "credential_bytes.h"
 #include "escape.h"
+#include "progress.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -236,6 +237,8 @@ static int ask_once(struct credential_wanted *wanted, nacre_credential **out) {
 }
 
 static bool ask_terminal(struct credential_wanted *wanted, nacre_credential **out) {
+  if (wanted->progress != NULL)
+    progress_clear(wanted->progress);
   if (wanted->asked_before && wanted->mistyped[0] != '\0')
     report_note(wanted->volume, "that opens nothing here (as a recovery key: %s); try again", wanted->mistyped);
   else if (wanted->asked_before)

@@ -39,16 +39,21 @@ extern const struct option_spec credential_new_specs[], credential_outside_specs
 extern const struct option_spec credential_create_specs[];
 
 bool credential_is_given(const struct credential_source *source);
+/* Whether the options say what the new one is; else it is a passphrase from the terminal. */
+bool credential_new_is_given(const struct credential_source *source);
+
+struct progress;
 
 /* An age file may hold an organisation's identities. */
 #define CREDENTIALS_MAX 64
 
-/* What an existing credential is for. The first four are the caller's. Also the `ask_arg` of credential_ask. */
+/* What an existing credential is for. The first five are the caller's. Also the `ask_arg` of credential_ask. */
 struct credential_wanted {
   const char *volume; /* names it in prompts and errors */
   const struct credential_source *source;
   const struct nacre_public_info *info;
-  int slot; /* the only one to open; -1: any */
+  int slot;                  /* the only one to open; -1: any */
+  struct progress *progress; /* a line that is taken away before anything is asked; may be NULL */
   int attempts;
   nacre_credential *list[CREDENTIALS_MAX]; /* those that are known already, in turn */
   struct secret key_file;                  /* what the terminal's passphrase goes with */

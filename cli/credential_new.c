@@ -42,6 +42,11 @@ static int texts_given(const struct credential_source *source) {
   return (source->passfile != NULL) + (source->extpass != NULL) + (source->passphrase_fd >= 0);
 }
 
+bool credential_new_is_given(const struct credential_source *source) {
+  return texts_given(source) > 0 || source->key_file != NULL || source->recovery_key || source->escrow != NULL ||
+         source->clevis != NULL;
+}
+
 static int check_sources(const struct credential_source *source, const char *volume) {
   const bool typed = texts_given(source) > 0 || source->key_file != NULL;
   const int given = typed + source->recovery_key + (source->escrow != NULL) + (source->clevis != NULL);

@@ -1,4 +1,4 @@
-/* --kdf-memory, --kdf-passes, --kdf-lanes: the cost of a new keyslot. */
+/* --kdf-profile, --kdf-memory, --kdf-passes, --kdf-lanes: the cost of a new keyslot. */
 #ifndef NACRE_CLI_KDF_OPTIONS_H
 #define NACRE_CLI_KDF_OPTIONS_H
 
@@ -9,6 +9,7 @@
 #include "options.h"
 
 struct kdf_options {
+  const char *profile;
   uint64_t memory_bytes;
   int passes;
   int lanes;
@@ -17,7 +18,13 @@ struct kdf_options {
 
 extern const struct option_spec kdf_specs[];
 
-/* Exit code: EXIT_USAGE, said, below the floor. */
+/* What was said one by one goes before what the profile says. Exit code: EXIT_USAGE, said, below the floor. */
 int kdf_options_cost(const struct kdf_options *options, struct nacre_kdf_cost *cost);
+
+/* Whether anything was said about the cost. */
+bool kdf_options_given(const struct kdf_options *options);
+/* Whether a slot costs a guesser less than is recommended today (docs/threat-model.md); never where it has no cost.
+ */
+bool kdf_is_low(const struct nacre_kdf_cost *cost);
 
 #endif

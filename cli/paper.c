@@ -59,13 +59,17 @@ static void put_fact(FILE *out, const char *name, const char *value) {
   (void)fputs("</dd>\n", out);
 }
 
-/* Broken only between groups, four to a line where there is room. */
+/* Four groups to a line, or fewer where there is no room. */
 static void put_key(FILE *out, const char *text) {
   (void)fputs("<p class=\"key\">", out);
+  unsigned groups = 0;
   for (const char *group = text; *group != '\0';) {
     const size_t len = strcspn(group, "-");
     const bool last = group[len] == '\0';
-    (void)fprintf(out, "<span>%.*s%s</span>%s", (int)len, group, last ? "" : "-", last ? "" : "<wbr>");
+    (void)fprintf(out, "<span>%.*s%s</span>%s", (int)len, group, last ? "" : "-",
+                  last                ? ""
+                  : ++groups % 4 == 0 ? "<br>"
+                                      : "<wbr>");
     group += len + (last ? 0 : 1);
   }
   (void)fputs("</p>\n", out);

@@ -5,6 +5,7 @@
 
 #include <json-c/json.h>
 
+#include "kdf_options.h"
 #include "report.h"
 #include "size.h"
 
@@ -37,9 +38,10 @@ const char *slot_text(enum nacre_slot_kind kind, const struct nacre_kdf_cost *kd
   if (kdf->memory_bytes == 0)
     (void)snprintf(text, SLOT_TEXT_BYTES, "%s", slot_kind_name(kind));
   else
-    (void)snprintf(text, SLOT_TEXT_BYTES, "%s, Argon2id %s, %" PRIu32 " pass%s, %" PRIu32 " lane%s",
+    (void)snprintf(text, SLOT_TEXT_BYTES, "%s, Argon2id %s, %" PRIu32 " pass%s, %" PRIu32 " lane%s%s",
                    slot_kind_name(kind), size_text(kdf->memory_bytes, memory), kdf->passes,
-                   kdf->passes == 1 ? "" : "es", kdf->lanes, kdf->lanes == 1 ? "" : "s");
+                   kdf->passes == 1 ? "" : "es", kdf->lanes, kdf->lanes == 1 ? "" : "s",
+                   kdf_is_low(kdf) ? " (low)" : "");
   return text;
 }
 
@@ -53,6 +55,7 @@ struct json_object *slot_json(int index, enum nacre_slot_kind kind, const struct
     report_json_add(cost, "memory_bytes", json_object_new_int64((int64_t)kdf->memory_bytes));
     report_json_add(cost, "passes", json_object_new_int64(kdf->passes));
     report_json_add(cost, "lanes", json_object_new_int64(kdf->lanes));
+    report_json_add(cost, "low", json_object_new_boolean(kdf_is_low(kdf)));
   }
   report_json_add(slot, "kdf", cost);
   return slot;

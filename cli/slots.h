@@ -8,10 +8,10 @@
 /* "passphrase", "key-file", "recovery-key", "raw-key". */
 const char *slot_kind_name(enum nacre_slot_kind kind);
 
-#define SLOT_TEXT_BYTES 96
-/* "passphrase, Argon2id 256 MiB, 3 passes, 4 lanes" into text; returns text. */
+#define SLOT_TEXT_BYTES 128
+/* "passphrase, Argon2id 256 MiB, 3 passes, 4 lanes" into text, with a word where that is little; returns text. */
 const char *slot_text(enum nacre_slot_kind kind, const struct nacre_kdf_cost *kdf, char text[SLOT_TEXT_BYTES]);
-/* {"index", "kind", "kdf": {"memory_bytes", "passes", "lanes"} or null} */
+/* {"index", "kind", "kdf": {"memory_bytes", "passes", "lanes", "low"} or null} */
 struct json_object *slot_json(int index, enum nacre_slot_kind kind, const struct nacre_kdf_cost *kdf);
 
 #endif

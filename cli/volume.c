@@ -9,6 +9,7 @@
 #include "fuse/control.h"
 #include "interrupt.h"
 #include "mountpoints.h"
+#include "progress.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -172,6 +173,21 @@ static void give_anchor(const struct volume_request *request, struct nacre_open_
     report_warning(request->path, "its state can't be remembered (%s): a rollback will not be noticed", why);
 }
 
+/* As the library does it with an `ask`, but that what opened it is not lost. */
+static enum nacre_err open_keeping(const struct nacre_target *target, struct nacre_open_options *open_options,
+                                   struct credential_wanted *wanted, nacre_credential **kept, nacre_volume **out) {
+  enum nacre_err err = NACRE_ERR_CREDENTIAL;
+  open_options->ask = NULL;
+  for (int attempt = 0; attempt < wanted->attempts && err == NACRE_ERR_CREDENTIAL; attempt++) {
+    nacre_credential_free(*kept);
+    *kept = NULL;
+    if (!credential_ask(wanted, attempt, kept))
+      return NACRE_ERR_CREDENTIAL;
+    err = nacre_volume_open(target, open_options, *kept, out);
+  }
+  return err;
+}
+
 /* Only a terminal is asked again after a wrong answer; what options name is tried once. */
 static int open_asking(const struct nacre_target *target, const struct volume_request *request,
                        struct nacre_open_options *open_options, struct credential_wanted *wanted,
@@ -184,9 +200,11 @@ static int open_asking(const struct nacre_target *target, const struct volume_re
     open_options->ask_arg = wanted;
     open_options->ask_attempts = wanted->attempts;
   }
-  const enum nacre_err err = nacre_volume_open(target, open_options, request->cred, out);
+  const enum nacre_err err = request->kept != NULL ? open_keeping(target, open_options, wanted, request->kept, out)
+                                                   : nacre_volume_open(target, open_options, request->cred, out);
   if (err == NACRE_OK)
     return EXIT_DONE;
+  progress_clear(wanted->progress);
   return wanted->code != EXIT_DONE ? wanted->code : report_open(request->path, err);
 }
 
@@ -227,11 +245,17 @@ int volume_open(const struct volume_request *request, nacre_volume **out) {
   }
   give_anchor(request, &open_options);
   take_choice(request->options, &open_options);
+  struct progress progress;
+  progress_start(&progress);
+  open_options.progress = progress_library;
+  open_options.progress_arg = &progress;
   struct credential_wanted wanted = {.volume = request->backup == NULL ? request->path : request->backup->path,
                                      .source = &request->options->credential,
+                                     .progress = &progress,
                                      .info = &info,
                                      .slot = request->options->slot};
   code = open_asking(&target, request, &open_options, &wanted, out);
+  progress_clear(&progress);
   credential_done(&wanted);
   if (code == EXIT_DONE) {
     note_fallback(request->path, *out);

@@ -49,6 +49,7 @@ struct volume_request {
   bool read_only;
   int threads;                        /* as in nacre_open_options */
   const nacre_credential *cred;       /* NULL: from the options or the terminal */
+  nacre_credential **kept;            /* NULL, or gets the credential that opened it, the caller's to free */
   uint32_t commit_interval_ms;        /* 0: the library's default */
   const struct volume_backup *backup; /* NULL: the container's own header */
 };

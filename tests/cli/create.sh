@@ -7,7 +7,7 @@ works "create makes a volume" "$NACRE" create $pass $cheap --label 'a label' v
 holds "its file is the owner's alone" test "$(stat -c %a v)" = 600
 works "info knows it without a credential" "$NACRE" info --json v
 holds "info: fields" json_is "$out" 'r["label"], r["format_version"], r["in_use"], r["mounted_on"], r["header_copies_valid"], len(r["volume_id"]), r["slots"]' \
-  "('a label', 0, False, None, 2, 32, [{'index': 0, 'kind': 'passphrase', 'kdf': {'memory_bytes': 33554432, 'passes': 1, 'lanes': 4}}])"
+  "('a label', 0, False, None, 2, 32, [{'index': 0, 'kind': 'passphrase', 'kdf': {'memory_bytes': 33554432, 'passes': 1, 'lanes': 4, 'low': True}}])"
 works "info as text" "$NACRE" info v
 holds "info as text says the same" grep -q '^slot 0 .*passphrase, Argon2id 32 MiB' "$out"
 # shellcheck disable=SC2086

@@ -93,4 +93,28 @@ got=0
 cat pass pass2 | "$NACRE" key change --passphrase-fd 0 --new-passphrase-fd 0 $cheap two >"$out" 2>"$err" || got=$?
 judge "old and new from one descriptor" $got
 works "the new one opens" "$NACRE" ls --passfile pass2 two
+
+# Costs: profiles, what is low, and raising it.
+costs() { json "$1" '[(s["kdf"]["memory_bytes"] >> 20, s["kdf"]["passes"], s["kdf"]["lanes"], s["kdf"]["low"]) for s in r["slots"] if s["kdf"]]'; }
+works "create --kdf-profile phone" "$NACRE" create --passfile pass --kdf-profile phone p
+"$NACRE" info --json p >info
+holds "64 MiB, three passes, not low" test "$(costs info)" = "[(64, 3, 4, False)]"
+works "key add --kdf-profile server, with fewer passes" "$NACRE" key add --passfile pass --new-passfile pass2 \
+  --kdf-profile server --kdf-passes 1 p
+"$NACRE" info --json p >info
+holds "1 GiB" test "$(costs info)" = "[(64, 3, 4, False), (1024, 1, 4, False)]"
+fails "a profile that is none: 2" 2 "phone, laptop and server" "$NACRE" key add --passfile pass --kdf-profile desk p
+make_volume c
+works "a cheap slot is listed" "$NACRE" key list --passfile pass c
+holds "as low" grep -q '(low)' "$out"
+holds "with what to do" grep -q 'nacre key change --same' "$err"
+works "key change --same" "$NACRE" key change --passfile pass --same --kdf-profile phone c
+"$NACRE" info --json c >info
+holds "raises it" test "$(costs info)" = "[(64, 3, 4, False)]"
+works "and the passphrase is the same" "$NACRE" ls --passfile pass c
+fails "--same of another's slot: 3" 3 "opens slot 0, not slot 1" "$NACRE" key change --passfile pass --same --slot 1 p
+fails "--same and a new one: 2" 2 "leave out" "$NACRE" key change --passfile pass --same --new-passfile pass2 c
+"$NACRE" key add --passfile pass --new-recovery-key c >typed 2>/dev/null
+fails "--same of what has no cost: 2" 2 "no cost" "$NACRE" key change --passfile typed --same c
+works "the recovery key still opens" "$NACRE" ls --passfile typed c
 finish

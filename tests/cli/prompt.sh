@@ -36,6 +36,9 @@ at "Ctrl-C ends it by the signal" 130 "Passphrase=^C" -- "$NACRE" ls v
 at "Ctrl-C at create leaves nothing" 130 "New passphrase=^C" -- "$NACRE" create $cheap v4
 holds "no file" test ! -e v4
 # shellcheck disable=SC2086
+at "key change of a cheap slot offers to raise it" 0 "Passphrase=$secret" "only raise the cost=y" -- "$NACRE" key change r
+holds "and does" sh -c "'$NACRE' info r | grep -q '^slot 0 .*256 MiB'"
+# shellcheck disable=SC2086
 at "key change asks for both" 0 "Passphrase=$secret" "New passphrase=another fine long passphrase" \
   "again=another fine long passphrase" -- "$NACRE" key change $cheap v
 works "so that the new one opens" "$NACRE" ls --passfile pass2 v

@@ -44,7 +44,7 @@ import html.parser, sys
 class Page(html.parser.HTMLParser):
     open = []
     def handle_starttag(self, tag, attributes):
-        if tag not in ("meta", "wbr", "rect", "path"):
+        if tag not in ("meta", "wbr", "br", "rect", "path"):
             self.open.append(tag)
     def handle_startendtag(self, tag, attributes):
         pass
