@@ -43,6 +43,11 @@ static void change_slots(struct slots *s, nacre_volume *vol) {
   add_phase(s, "remove", 4);
   report_must(nacre_slot_add(vol, s->keys[0], NULL, "again", &second), "adding a slot again");
   add_phase(s, "add again", 1 | 4);
+  /* Under another master key, so that nothing of one copy opens the other. */
+  const struct nacre_rekey_options options = {
+      .struct_size = sizeof options, .slots_only = true, .drop_slots = 1u << second};
+  report_must(nacre_rekey(vol, &options, NULL), "a new master key");
+  add_phase(s, "rekey", 4);
 }
 
 static void check_opened(nacre_volume *vol) {
@@ -67,7 +72,8 @@ static unsigned keys_that_open(const struct slots *s, const struct nacre_store_o
     const struct vault vault = {.ops = ops, .ctx = ctx, .cred = s->keys[i]};
     nacre_volume *vol;
     enum nacre_err err = vault_open(&vault, false, &vol);
-    if (err != NACRE_OK && err != NACRE_ERR_CREDENTIAL)
+    /* One that was dropped with the old master key may meet it in a copy that is half written, beside the new one. */
+    if (err != NACRE_OK && err != NACRE_ERR_CREDENTIAL && err != NACRE_ERR_DAMAGED)
       report_must(err, "opening after the cut");
     if (err != NACRE_OK)
       continue;

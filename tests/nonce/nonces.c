@@ -318,6 +318,43 @@ static void anchors(void) {
   disk_free(&d);
 }
 
+static void cancel_at_once(void *arg, const char *what, uint64_t done, uint64_t total) {
+  (void)what;
+  (void)done;
+  (void)total;
+  nacre_cancel_fire(arg);
+}
+
+/* Two copies that both carry on the same rotation, at work meanwhile, seal the same data under the same new key. */
+static void rotations(void) {
+  struct disk d, copy;
+  make(&d);
+  disk_init(&copy, d.limit_bytes);
+  for (unsigned i = 0; i < 10 * much; i++) {
+    nacre_cancel *cancel;
+    nacre_volume *vol = open_on(&d, 0);
+    report_must(nacre_cancel_new(&cancel), "a token");
+    const struct nacre_rekey_options options = {
+        .struct_size = sizeof options, .progress = cancel_at_once, .progress_arg = cancel, .cancel = cancel};
+    work(vol, i);
+    report_must(nacre_volume_sync(vol), "sync");
+    if (nacre_rekey(vol, &options, NULL) != NACRE_ERR_CANCELLED)
+      report_fail("the rotation was not broken off");
+    nacre_cancel_free(cancel);
+    nacre_volume_abandon(vol);
+    disk_copy(&d, &copy);
+    struct disk *both[] = {&d, &copy};
+    for (unsigned n = 0; n < 2; n++) {
+      vol = open_on(both[n], 2);
+      work(vol, i + 1);
+      report_must(nacre_rekey(vol, NULL, NULL), "carrying on");
+      report_must(nacre_volume_close(vol), "closing");
+    }
+  }
+  disk_free(&d);
+  disk_free(&copy);
+}
+
 /* The pair of a nonce whose seal failed is spent all the same. */
 static void failures(void) {
   struct disk d;
@@ -374,6 +411,7 @@ static const struct {
     {"two copies, both written", clones},
     {"forks", forks},
     {"keyslots changed", keyslots},
+    {"keys rotated, by two copies of one container", rotations},
     {"anchors kept and put back", anchors},
     {"a cipher that fails", failures},
     {"the volume's own count agrees", count_agrees},
