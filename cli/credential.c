@@ -12,6 +12,7 @@
 #include "progress.h"
 #include "report.h"
 #include "terminal.h"
+#include "token.h"
 
 /* A recovery key has 40 letters and digits; somebody who types one may slip. */
 #define RECOVERY_LETTERS_MIN 36
@@ -37,6 +38,7 @@ const struct option_spec credential_specs[] = {
     SOURCE_SPEC("unattended", OPTION_FLAG, unattended, NULL, "ask clevis for the key of an unattended slot"),
     SOURCE_SPEC("unattended-timeout", OPTION_DURATION, unattended_timeout_s, "TIME",
                 "wait so long for clevis, each time (30s)"),
+    SOURCE_SPEC("fido2", OPTION_FLAG, fido2, NULL, "open with the FIDO2 token that is plugged in"),
     {0}};
 
 static int texts_given(const struct credential_source *source) {
@@ -45,11 +47,11 @@ static int texts_given(const struct credential_source *source) {
 
 bool credential_is_given(const struct credential_source *source) {
   return texts_given(source) > 0 || source->key_file != NULL || source->identity != NULL ||
-         source->slot_key != NULL || source->unattended;
+         source->slot_key != NULL || source->unattended || source->fido2;
 }
 
 static int check_sources(const struct credential_source *source, const char *volume) {
-  const int alone = (source->identity != NULL) + (source->slot_key != NULL) + source->unattended;
+  const int alone = (source->identity != NULL) + (source->slot_key != NULL) + source->unattended + source->fido2;
   const bool typed = texts_given(source) > 0 || source->key_file != NULL || source->recovery_key;
   if (texts_given(source) > 1 || alone > 1 || (alone == 1 && typed))
     return report_error(EXIT_USAGE, volume, "more than one source for a credential; give one");
@@ -166,29 +168,43 @@ static int take_slot_key(struct credential_wanted *wanted) {
   return code;
 }
 
-static bool is_unattended(const struct credential_wanted *wanted, int slot) {
-  return wanted->info->slots[slot].kind == NACRE_SLOT_UNATTENDED && (wanted->slot < 0 || wanted->slot == slot);
+/* Whether what is asked, clevis or a token, is to be asked about that slot. */
+static bool is_asked_about(const struct credential_wanted *wanted, int slot) {
+  const enum nacre_slot_kind kind = wanted->source->fido2 ? NACRE_SLOT_FIDO2 : NACRE_SLOT_UNATTENDED;
+  return wanted->info->slots[slot].kind == kind && (wanted->slot < 0 || wanted->slot == slot);
 }
 
-static int count_unattended(struct credential_wanted *wanted) {
+static int count_asked(struct credential_wanted *wanted) {
+  const bool fido2 = wanted->source->fido2;
   for (int i = 0; i < NACRE_SLOTS_MAX; i++)
-    wanted->attempts += is_unattended(wanted, i);
+    wanted->attempts += is_asked_about(wanted, i);
   if (wanted->attempts > 0)
     return EXIT_DONE;
-  return report_error(EXIT_CREDENTIAL, wanted->volume, "it has no %s slot; nacre key add --clevis makes one",
-                      wanted->slot < 0 ? "unattended" : "such unattended");
+  return report_error(EXIT_CREDENTIAL, wanted->volume, "it has no %s%s slot; nacre key add %s makes one",
+                      wanted->slot < 0 ? "" : "such ", fido2 ? "FIDO2" : "unattended",
+                      fido2 ? "--fido2" : "--clevis");
 }
 
-/* The next slot whose key clevis gives; the last one's failure is what is said where none does. */
-static bool ask_clevis(struct credential_wanted *wanted, nacre_credential **out) {
+/* The key of that slot, from what is asked. Exit code; what is wrong is in why. */
+static int ask_outside(struct credential_wanted *wanted, uint32_t slot, char why[CLEVIS_WHY_BYTES],
+                       nacre_credential **out) {
   const uint64_t timeout_s = wanted->source->unattended_timeout_s;
+  if (!wanted->source->fido2)
+    return clevis_open(slot, timeout_s > 0 ? (unsigned)timeout_s : CLEVIS_TIMEOUT_S, wanted->volume, why, out);
+  const char *text = "";
+  const int code = token_open(slot, wanted->volume, &text, out);
+  (void)snprintf(why, CLEVIS_WHY_BYTES, "%s", text);
+  return code;
+}
+
+/* The next slot whose key is got; the last one's failure is what is said where none does. */
+static bool ask_next(struct credential_wanted *wanted, nacre_credential **out) {
   char why[CLEVIS_WHY_BYTES] = "";
   while (wanted->next_slot < NACRE_SLOTS_MAX) {
     const int slot = wanted->next_slot++;
-    if (!is_unattended(wanted, slot))
+    if (!is_asked_about(wanted, slot))
       continue;
-    wanted->code =
-        clevis_open((uint32_t)slot, timeout_s > 0 ? (unsigned)timeout_s : CLEVIS_TIMEOUT_S, wanted->volume, why, out);
+    wanted->code = ask_outside(wanted, (uint32_t)slot, why, out);
     if (wanted->code == EXIT_DONE)
       return true;
   }
@@ -252,8 +268,8 @@ static bool ask_terminal(struct credential_wanted *wanted, nacre_credential **ou
 
 bool credential_ask(void *arg, int attempt, nacre_credential **out) {
   struct credential_wanted *wanted = arg;
-  if (wanted->source->unattended)
-    return ask_clevis(wanted, out);
+  if (wanted->source->unattended || wanted->source->fido2)
+    return ask_next(wanted, out);
   if (attempt < CREDENTIALS_MAX && wanted->list[attempt] != NULL) {
     *out = wanted->list[attempt];
     wanted->list[attempt] = NULL;
@@ -288,8 +304,8 @@ int credential_prepare(struct credential_wanted *wanted) {
                                &wanted->attempts);
   if (wanted->source->slot_key != NULL)
     return take_slot_key(wanted);
-  if (wanted->source->unattended)
-    return count_unattended(wanted);
+  if (wanted->source->unattended || wanted->source->fido2)
+    return count_asked(wanted);
   return prepare_parts(wanted);
 }
 

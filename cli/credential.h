@@ -22,6 +22,7 @@ struct credential_source {
   const char *identity; /* a file of age identities */
   const char *slot_key; /* a file with what age or clevis made of a slot's body */
   bool unattended;      /* clevis is asked */
+  bool fido2;           /* a token is asked; also: makes the new one */
   uint64_t unattended_timeout_s;
   /* New: */
   const char *escrow; /* an age recipient */
@@ -59,7 +60,7 @@ struct credential_wanted {
   struct secret key_file;                  /* what the terminal's passphrase goes with */
   bool asked_before;                       /* kept by credential_ask, as is the next */
   char mistyped[128]; /* what would be wrong with the last answer if it was meant as a recovery key, or "" */
-  int next_slot;      /* for clevis */
+  int next_slot;      /* for clevis and tokens */
   int code;           /* out: exit code when credential_ask gave up */
 };
 

@@ -11,6 +11,7 @@
 #include "escape.h"
 #include "report.h"
 #include "terminal.h"
+#include "token.h"
 
 #define SOURCE_SPEC(name, kind, field, argument, help)                                                               \
   { name, 0, kind, offsetof(struct credential_source, field), argument, help }
@@ -27,6 +28,7 @@ const struct option_spec credential_new_specs[] = {
 const struct option_spec credential_outside_specs[] = {
     SOURCE_SPEC("escrow", OPTION_TEXT, escrow, "RECIPIENT", "for whoever has this age recipient's identity: age1..."),
     SOURCE_SPEC("clevis", OPTION_TEXT, clevis, "PIN", "for unattended opening: 'tang {...}', 'tpm2 {...}', ..."),
+    SOURCE_SPEC("fido2", OPTION_FLAG, fido2, NULL, "for the FIDO2 token that is plugged in"),
     SOURCE_SPEC("trust", OPTION_FLAG, trust, NULL, "with --clevis: take a tang server's keys as they come"),
     {0}};
 
@@ -44,12 +46,13 @@ static int texts_given(const struct credential_source *source) {
 
 bool credential_new_is_given(const struct credential_source *source) {
   return texts_given(source) > 0 || source->key_file != NULL || source->recovery_key || source->escrow != NULL ||
-         source->clevis != NULL;
+         source->clevis != NULL || source->fido2;
 }
 
 static int check_sources(const struct credential_source *source, const char *volume) {
   const bool typed = texts_given(source) > 0 || source->key_file != NULL;
-  const int given = typed + source->recovery_key + (source->escrow != NULL) + (source->clevis != NULL);
+  const int given =
+      typed + source->recovery_key + (source->escrow != NULL) + (source->clevis != NULL) + source->fido2;
   if (given > 1 || texts_given(source) > 1)
     return report_error(EXIT_USAGE, volume, "more than one source for a credential; give one");
   if (source->trust && source->clevis == NULL)
@@ -186,5 +189,7 @@ int credential_read_new(const struct credential_source *source, const struct cre
     return age_new_escrow(source->escrow, policy->volume, out);
   if (source->clevis != NULL)
     return clevis_new(source->clevis, source->trust, policy->volume, out);
+  if (source->fido2)
+    return token_new(policy->volume, out);
   return new_from_parts(source, policy, out);
 }

@@ -2,7 +2,7 @@
 # What the verbs share: packages, building, and whether FUSE works here. Sourced from the top folder.
 
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libsodium-dev libargon2-dev libssl-dev libfuse3-dev
-  libjson-c-dev libzxcvbn-dev libblkid-dev libqrencode-dev fuse3"
+  libjson-c-dev libzxcvbn-dev libblkid-dev libqrencode-dev libfido2-dev fuse3"
 PACKAGES_TEST="g++ libcmocka-dev python3 acl attr git make rsync sqlite3 libcap2-bin dosfstools util-linux procps
   python3-nacl python3-argon2 python3-cryptography age"
 PACKAGES_ALL="postgresql spin clevis clevis-tpm2 tang swtpm swtpm-tools tpm2-tools jose curl zbar-tools"

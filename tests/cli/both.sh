@@ -48,6 +48,12 @@ holds "empty" test ! -s "$out"
 # shellcheck disable=SC2086
 fails "something that is no fingerprint: 2" 2 "64 hexadecimal digits" "$NACRE" ls $pass --expect-id abc v
 # shellcheck disable=SC2086
+fails "--fido2 where no slot is a token's: 3" 3 "no FIDO2 slot" "$NACRE" ls --fido2 v
+# shellcheck disable=SC2086
+run "$NACRE" key add $pass --fido2 v
+[ "$got" -eq 3 ] || [ "$got" -eq 8 ]
+judge "key add --fido2 without a token: 3, or 8 where the build knows none" $?
+# shellcheck disable=SC2086
 fails "--slot of another kind: 3" 3 "slot 2 is not one for the passphrase" "$NACRE" ls $pass --slot 2 v
 # shellcheck disable=SC2086
 fails "--slot that there is not: 2" 2 "0 to 31" "$NACRE" ls $pass --slot 32 v
