@@ -129,7 +129,7 @@ static int encrypt(const struct policy *policy, bool trust, const char *volume, 
 }
 
 int clevis_new(const char *text, bool trust, const char *volume, nacre_credential **out) {
-  struct policy policy;
+  struct policy policy = {0};
   struct secret key = {0}, jwe = {0};
   int code = parse_policy(text, volume, &policy);
   if (code == EXIT_DONE &&

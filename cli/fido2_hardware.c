@@ -63,9 +63,10 @@ static bool has_extension(fido_dev_t *dev, const char *name) {
 
 static void look_at(const char *path, struct fido2_token *token) {
   *token = (struct fido2_token){0};
-  if (strlen(path) >= sizeof token->path)
+  const size_t len = strlen(path);
+  if (len >= sizeof token->path)
     return;
-  (void)strcpy(token->path, path);
+  memcpy(token->path, path, len);
   fido_dev_t *dev = open_token(path);
   if (dev == NULL)
     return;

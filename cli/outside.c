@@ -50,6 +50,11 @@ static bool fill_input(const struct outside *run, struct pipes *p) {
   return done == (ssize_t)run->input_len;
 }
 
+/* What is started takes its words without const, and changes none. */
+static char *const *unqualified(const char *const *argv) {
+  return (char *const *)(uintptr_t)argv; // NOLINT(performance-no-int-to-ptr)
+}
+
 static int start(const struct outside *run, const struct pipes *p, pid_t *pid) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -67,7 +72,7 @@ static int start(const struct outside *run, const struct pipes *p, pid_t *pid) {
       (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
     }
     if (error == 0)
-      error = posix_spawnp(pid, run->argv[0], &actions, &attributes, (char *const *)(uintptr_t)run->argv, environ);
+      error = posix_spawnp(pid, run->argv[0], &actions, &attributes, unqualified(run->argv), environ);
     (void)posix_spawnattr_destroy(&attributes);
   }
   (void)posix_spawn_file_actions_destroy(&actions);
@@ -89,7 +94,7 @@ static void take_words(struct outside *run, const char *text, size_t len, size_t
         run->why[*at] = '\0';
       *at = 0;
     } else if (*at + 1 < sizeof run->why) {
-      run->why[(*at)++] = c >= ' ' && c <= '~' ? c : '?';
+      run->why[(*at)++] = (char)(c >= ' ' && c <= '~' ? c : '?');
       run->why[*at] = '\0';
     }
   }

@@ -57,7 +57,7 @@ static enum fido2_result check(struct soft *soft, const char *pin, uint8_t flags
 static void mark(const struct soft *soft, const char *rp, const uint8_t id[16], uint8_t out[32]) {
   uint8_t both[16 + 256] = {0};
   memcpy(both, id, 16);
-  memcpy(both + 16, rp, strlen(rp));
+  memcpy(both + 16, rp, strlen(rp) + 1);
   hmac(soft, "mark", both, sizeof both, out);
 }
 
