@@ -9,7 +9,12 @@
 #include <nacre.h>
 
 /* Where what is known of a volume comes from. */
-enum audit_origin { AUDIT_CONTAINER, AUDIT_BACKUP /* of a header */, AUDIT_RECORD /* a saved `nacre info --json` */ };
+enum audit_origin {
+  AUDIT_CONTAINER,
+  AUDIT_BACKUP, /* of a header */
+  AUDIT_RECORD, /* a saved `nacre info --json` */
+  AUDIT_HEADER  /* a detached one */
+};
 enum audit_verdict { AUDIT_GOOD, AUDIT_WEAK, AUDIT_AT_RISK };
 
 #define AUDIT_REASONS_MAX 40

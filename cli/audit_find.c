@@ -69,6 +69,57 @@ static int look_for_magic(struct audit *audit, const char *path, bool *found) {
   return EXIT_DONE;
 }
 
+/* A container of which nothing is known: what the header's file goes with. */
+static int blank_read(void *ctx, void *buf, size_t len_bytes, uint64_t offset_bytes) {
+  (void)ctx;
+  (void)offset_bytes;
+  memset(buf, 0, len_bytes);
+  return 0;
+}
+
+static int blank_write(void *ctx, const void *buf, size_t len_bytes, uint64_t offset_bytes) {
+  (void)ctx;
+  (void)buf;
+  (void)len_bytes;
+  (void)offset_bytes;
+  return EROFS;
+}
+
+static int blank_size(void *ctx, uint64_t *size_bytes) {
+  (void)ctx;
+  *size_bytes = 2 * (uint64_t)SECOND_COPY_OFFSET;
+  return 0;
+}
+
+static int blank_sync(void *ctx) {
+  (void)ctx;
+  return 0;
+}
+
+static void blank_close(void *ctx) {
+  (void)ctx;
+}
+
+static const struct nacre_store_ops blank_ops = {.struct_size = sizeof blank_ops,
+                                                 .read = blank_read,
+                                                 .write = blank_write,
+                                                 .sync = blank_sync,
+                                                 .size = blank_size,
+                                                 .close = blank_close};
+
+/* Both copies one behind the other: not what is left of a container. */
+static void look_at_header(struct audit_volume *volume) {
+  const struct nacre_target header = volume_plain_target(volume->path);
+  const struct nacre_target target = {.struct_size = sizeof target, .ops = &blank_ops, .header = &header};
+  struct nacre_public_info info = {.struct_size = sizeof info};
+  if (nacre_probe(&target, &info) != NACRE_OK || info.header_copies_valid != 2)
+    return;
+  info.container_bytes = volume->info.container_bytes;
+  info.in_use = volume->info.in_use;
+  volume->info = info;
+  volume->origin = AUDIT_HEADER;
+}
+
 static int look(struct audit *audit, const char *path) {
   bool found;
   const int code = look_for_magic(audit, path, &found);
@@ -77,12 +128,14 @@ static int look(struct audit *audit, const char *path) {
   struct audit_volume *volume = audit_add(audit, path);
   if (volume == NULL)
     return report_no_memory();
-  const struct nacre_target target = volume_target(path);
+  const struct nacre_target target = volume_plain_target(path);
   const enum nacre_err err = nacre_probe(&target, &volume->info);
   if (err != NACRE_OK)
     volume->problem = strdup(nacre_last_error());
   if (volume->info.container_bytes == NACRE_HEADER_BYTES)
     volume->origin = AUDIT_BACKUP;
+  else if (volume->info.container_bytes == 2 * NACRE_HEADER_BYTES)
+    look_at_header(volume);
   if (volume->info.in_use)
     volume->mounted_on = volume_mounted_on(path);
   return EXIT_DONE;

@@ -107,7 +107,8 @@ static void judge_volume(struct audit_volume *volume) {
     add_reason(volume, AUDIT_WEAK,
                "a backup of a header: with the volume, it opens by the credentials of its time, also "
                "by those removed since");
-  const bool cut = volume->origin != AUDIT_BACKUP && volume->info.container_bytes < CONTAINER_MIN_BYTES;
+  const bool whole = volume->origin == AUDIT_CONTAINER || volume->origin == AUDIT_RECORD;
+  const bool cut = whole && volume->info.container_bytes < CONTAINER_MIN_BYTES;
   if (cut)
     add_reason(volume, AUDIT_AT_RISK, "it is cut short: what is left can't be opened");
   if (volume->origin != AUDIT_BACKUP && !cut && volume->info.header_copies_valid < 2)
@@ -184,7 +185,7 @@ const char *audit_verdict_text(enum audit_verdict verdict) {
 }
 
 const char *audit_origin_text(enum audit_origin origin) {
-  static const char *const texts[] = {"container", "header backup", "record"};
+  static const char *const texts[] = {"container", "header backup", "record", "detached header"};
   return texts[origin];
 }
 

@@ -98,7 +98,7 @@ static struct json_object *guessing_json(const struct audit_volume *volume) {
 
 static struct json_object *volume_json(const struct audit_volume *volume) {
   static const char *const verdicts[] = {"good", "weak", "at-risk"};
-  static const char *const origins[] = {"container", "header-backup", "record"};
+  static const char *const origins[] = {"container", "header-backup", "record", "detached-header"};
   const struct nacre_public_info *info = &volume->info;
   char id[33];
   struct json_object *object = json_object_new_object(), *slots = json_object_new_array(),

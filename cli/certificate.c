@@ -121,6 +121,7 @@ struct json_object *certificate_json(const struct certificate *c) {
   report_json_add(record, "version", json_object_new_int(CERTIFICATE_VERSION));
   report_json_add(record, "program", json_object_new_string(nacre_version()));
   report_json_add(record, "volume", report_json_text(c->path));
+  report_json_add(record, "header", c->header != NULL ? report_json_text(c->header) : NULL);
   report_json_add(record, "volume_id", report->identified ? json_object_new_string(id) : NULL);
   report_json_add(record, "label", optional_text(report->label));
   report_json_add(record, "container_bytes", json_object_new_int64((int64_t)report->container_bytes));
@@ -199,6 +200,8 @@ bool certificate_write(const struct certificate *c, FILE *out) {
   (void)gethostname(host, sizeof host - 1);
   (void)fprintf(out, "CERTIFICATE OF ERASURE OF A NACRE VOLUME\n\n");
   print_field(out, "volume", c->path);
+  if (c->header != NULL)
+    print_field(out, "detached header", c->header);
   print_field(out, "volume id", report->identified ? id : "");
   print_field(out, "label", report->label[0] != '\0' ? report->label : "none");
   print_field(out, "size", size_text(report->container_bytes, size));

@@ -10,7 +10,8 @@
 #include "medium.h"
 
 struct certificate {
-  const char *path; /* of the container, as given */
+  const char *path;   /* of the container, as given */
+  const char *header; /* where its header was; NULL: in it */
   const struct nacre_erase_report *report;
   const struct medium *medium;
 };

@@ -204,6 +204,13 @@ static void print_created(const char *path, const struct paper *paper, const str
                     "away from the volume");
 }
 
+static void remove_made(const char *path, const char *header) {
+  if (path != NULL)
+    (void)unlink(path);
+  if (header != NULL)
+    (void)unlink(header);
+}
+
 /* Make the volume, then its recovery key if one is wanted; what is half made is removed. */
 static int create(const char *path, const struct create_options *o, struct nacre_create_options *options, bool fresh,
                   const nacre_credential *cred) {
@@ -213,6 +220,7 @@ static int create(const char *path, const struct create_options *o, struct nacre
   options->progress_arg = &progress;
   options->cancel = interrupt_catch();
   const struct nacre_target target = volume_target(path);
+  const bool fresh_header = volume_header.path != NULL && access(volume_header.path, F_OK) != 0;
   const enum nacre_err err = nacre_create(&target, options, cred);
   progress_clear(&progress);
   struct secret recovery = {0};
@@ -223,8 +231,8 @@ static int create(const char *path, const struct create_options *o, struct nacre
     code = add_recovery(path, &o->paper, cred, &recovery);
   if (code == EXIT_DONE)
     print_created(path, &o->paper, &recovery);
-  else if (fresh && err != NACRE_ERR_IN_USE && err != NACRE_ERR_EXISTS)
-    (void)unlink(path);
+  else if (err != NACRE_ERR_IN_USE && err != NACRE_ERR_EXISTS)
+    remove_made(fresh ? path : NULL, fresh_header ? volume_header.path : NULL);
   secret_free(&recovery);
   interrupt_deliver();
   return code;
@@ -234,6 +242,7 @@ int cmd_create(const struct command *self, int argc, char **argv) {
   struct create_options o = {.source = CREDENTIAL_SOURCE_NONE};
   const struct option_group groups[] = {{"Options", create_specs, &o},
                                         {"", paper_specs, &o.paper},
+                                        {"", volume_header_specs, &volume_header},
                                         {"Credential", credential_create_specs, &o.source},
                                         {"Its cost for whoever guesses", kdf_specs, &o.kdf},
                                         {NULL, credential_new_specs, &o.source},

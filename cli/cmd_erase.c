@@ -199,7 +199,8 @@ static int erase(const char *path, const struct erase_options *o, FILE *out) {
     return report_error(EXIT_OTHER, path, "%s; run it again", nacre_last_error());
   if (err != NACRE_OK)
     return report_library(path, err);
-  const struct certificate certificate = {.path = path, .report = &report, .medium = &medium};
+  const struct certificate certificate = {
+      .path = path, .header = volume_header.path, .report = &report, .medium = &medium};
   const int code = out != NULL ? write_certificate(o->certificate, &certificate, out) : EXIT_DONE;
   print_done(&certificate);
   return code;
@@ -215,7 +216,7 @@ static int check_options(const struct erase_options *o) {
 
 int cmd_erase(const struct command *self, int argc, char **argv) {
   struct erase_options o = {0};
-  const struct option_group groups[] = {{"Options", erase_specs, &o}, {0}};
+  const struct option_group groups[] = {{"Options", erase_specs, &o}, {"", volume_header_specs, &volume_header}, {0}};
   const enum options_result parsed = options_parse(self, groups, 1, 1, &argc, &argv);
   if (parsed != OPTIONS_RUN)
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;

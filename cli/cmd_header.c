@@ -152,7 +152,7 @@ static const struct option_spec restore_specs[] = {{"dry-run", 'n', OPTION_FLAG,
                                                    {0}};
 
 static int read_backup(const char *path, struct volume_backup *backup) {
-  const struct nacre_target target = volume_target(path);
+  const struct nacre_target target = volume_plain_target(path);
   struct stat st;
   FILE *file = fopen(path, "re");
   if (file == NULL)

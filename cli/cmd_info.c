@@ -68,7 +68,7 @@ static void print_text(const struct nacre_public_info *info, const char *mounted
 }
 
 int cmd_info(const struct command *self, int argc, char **argv) {
-  const struct option_group groups[] = {{0}};
+  const struct option_group groups[] = {{"Options", volume_header_specs, &volume_header}, {0}};
   const enum options_result parsed = options_parse(self, groups, 1, 1, &argc, &argv);
   if (parsed != OPTIONS_RUN)
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;

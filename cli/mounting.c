@@ -80,6 +80,8 @@ static int take_own(struct mounting *mounting, char *word) {
       return -1;
   } else if (starts_with(word, "identity=")) {
     source->identity = unescape(value);
+  } else if (starts_with(word, "header=")) {
+    volume_header.path = unescape(value);
   } else if (strcmp(word, "unattended") == 0) {
     source->unattended = true;
   } else if (starts_with(word, "unattended-timeout=")) {
@@ -297,6 +299,7 @@ static int serve_in_background(const struct mounting *mounting) {
 int mounting_run(struct mounting *mounting) {
   char *volume = realpath(mounting->volume, NULL);
   char *dir = mountpoint_resolve(mounting->dir);
+  char *header = volume_header.path != NULL ? realpath(volume_header.path, NULL) : NULL;
   struct nacre_public_info info;
   wait_for_former(mounting->volume);
   int code = volume_check(mounting->volume, mounting->mount.read_only, &info);
@@ -305,11 +308,15 @@ int mounting_run(struct mounting *mounting) {
   if (code == EXIT_DONE) {
     mounting->volume = volume;
     mounting->dir = dir;
+    /* The process of the mount leaves the working folder. One that can't be resolved has failed the check. */
+    volume_header.path = header;
     mounting->mount.volume_path = volume;
     code = check_mountpoint(dir, &mounting->mount);
   }
   if (code == EXIT_DONE)
     code = mounting->foreground ? serve(mounting, -1) : serve_in_background(mounting);
+  volume_header.path = NULL;
+  free(header);
   free(volume);
   free(dir);
   return code;

@@ -32,8 +32,24 @@ const struct option_spec volume_open_slot_specs[] = {
     {"open-slot", 0, OPTION_NUMBER, offsetof(struct volume_options, slot), "N", "the only slot to open it with"},
     {0}};
 
-struct nacre_target volume_target(const char *path) {
+struct volume_header volume_header;
+
+const struct option_spec volume_header_specs[] = {{"header", 0, OPTION_TEXT, offsetof(struct volume_header, path),
+                                                   "FILE", "where its header is kept, if not in the container"},
+                                                  {0}};
+
+struct nacre_target volume_plain_target(const char *path) {
   return (struct nacre_target){.struct_size = sizeof(struct nacre_target), .path = path};
+}
+
+struct nacre_target volume_target(const char *path) {
+  static struct nacre_target header;
+  struct nacre_target target = volume_plain_target(path);
+  if (volume_header.path != NULL) {
+    header = volume_plain_target(volume_header.path);
+    target.header = &header;
+  }
+  return target;
 }
 
 void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]) {

@@ -25,15 +25,22 @@ struct volume_options {
 extern const struct option_spec volume_specs[];
 /* --slot, which slot is opened; and --open-slot, the same where --slot is another. */
 extern const struct option_spec volume_slot_specs[], volume_open_slot_specs[];
+/* --header, where the header of the command's volume is kept; NULL: in the container. One run of the program works on
+ * one volume, so that it is kept here, where volume_target finds it. */
+struct volume_header {
+  const char *path;
+};
+extern struct volume_header volume_header;
+extern const struct option_spec volume_header_specs[];
 /* The groups of a command that opens a volume, for the end of its list; `o` is a struct volume_options. */
 #define VOLUME_GROUPS(o) VOLUME_GROUPS_WITH(o, volume_slot_specs)
 /* For a command that has a --slot of its own. */
 #define VOLUME_GROUPS_BESIDE_SLOT(o) VOLUME_GROUPS_WITH(o, volume_open_slot_specs)
 #define VOLUME_GROUPS_WITH(o, slot_specs)                                                                            \
-  {"Credential", credential_specs, &(o)->credential}, {"Opening", slot_specs, (o)}, {                                \
-    "", volume_specs, (o)                                                                                            \
+  {"Credential", credential_specs, &(o)->credential}, {"Opening", slot_specs, (o)}, {"", volume_specs, (o)}, {       \
+    "", volume_header_specs, &volume_header                                                                          \
   }
-#define VOLUME_GROUPS_COUNT 3
+#define VOLUME_GROUPS_COUNT 4
 
 /* A backup of a header to open by, and what can be known of it. */
 struct volume_backup {
@@ -54,7 +61,10 @@ struct volume_request {
   const struct volume_backup *backup; /* NULL: the container's own header */
 };
 
+/* With the header that was named. The target is valid while that is. */
 struct nacre_target volume_target(const char *path);
+/* Of any file, which has its own. */
+struct nacre_target volume_plain_target(const char *path);
 #define VOLUME_ID_TEXT_BYTES 33
 /* The public id as 32 hexadecimal digits. */
 void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]);

@@ -161,9 +161,11 @@ struct nacre_store_ops {
   void (*close)(void *ctx);
 };
 
-/* Exactly one of path, fd, ops is given. A descriptor stays the caller's. A store's ctx is closed through ops->close
- * once by each call that takes a target: by nacre_volume_open when it fails or the volume is closed, by the others
- * before they return. An app that goes on using it counts, or has a close that does nothing. */
+/* Exactly one of path, fd, ops is given. With `header`, which has none itself, the headers of the container are not
+ * in it but there, one behind the other: 2 * NACRE_HEADER_BYTES. What is left in the container has nothing that says
+ * what it is. A descriptor stays the caller's. A store's ctx is closed through ops->close once by each call that
+ * takes a target: by nacre_volume_open when it fails or the volume is closed, by the others before they return. An
+ * app that goes on using it counts, or has a close that does nothing. */
 struct nacre_target {
   size_t struct_size;
   const char *path; /* a regular file or a block device */
@@ -171,6 +173,7 @@ struct nacre_target {
   bool use_fd;
   const struct nacre_store_ops *ops;
   void *ctx;
+  const struct nacre_target *header; /* NULL: the container has its own */
 };
 
 /* ---- Creating ----------------------------------------------------------------------------------- */

@@ -70,9 +70,30 @@ static enum nacre_err check_empty(const struct create *c, uint64_t size) {
   return NACRE_OK;
 }
 
+/* A file that a detached header is to go to. */
+static enum nacre_err check_aside(const struct create *c) {
+  struct store *body, *aside;
+  uint64_t size = 0;
+  if (!split_store_parts(c->store, &body, &aside) || c->request->force)
+    return NACRE_OK;
+  ERR_TRY(store_size(aside, &size));
+  if (size == 0)
+    return NACRE_OK;
+  uint8_t *buf = malloc(PROBE_BYTES);
+  if (!buf)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  bool zeroes = true;
+  enum nacre_err err = holds_zeroes(aside, 0, size, buf, &zeroes);
+  free(buf);
+  ERR_TRY(err);
+  bool file = c->request->host_file && store_can_resize(aside);
+  return zeroes && !file ? NACRE_OK : err_set(NACRE_ERR_EXISTS, "the header's file is not empty");
+}
+
 static enum nacre_err check_target(struct create *c) {
   uint64_t size = 0;
   uint64_t wanted = c->request->size_limit_bytes;
+  ERR_TRY(check_aside(c));
   ERR_TRY(store_size(c->store, &size));
   ERR_TRY(check_empty(c, size));
   if (store_can_resize(c->store)) {
@@ -137,9 +158,15 @@ static enum nacre_err fill_areas(const struct create *c) {
   if (!noise)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   enum nacre_err err = NACRE_OK;
+  struct store *body = NULL, *aside = NULL;
+  bool detached = split_store_parts(c->store, &body, &aside);
   for (unsigned copy = 0; copy < HEADERS_COPIES && err == NACRE_OK; copy++) {
     env_random(noise, FORMAT_GROUP_BYTES);
     err = store_write(c->store, noise, FORMAT_GROUP_BYTES, headers_offset(copy));
+    /* Where the headers are not, it looks as if nothing were missing. */
+    env_random(noise, FORMAT_HEADER_BYTES);
+    if (err == NACRE_OK && detached)
+      err = store_write(body, noise, FORMAT_HEADER_BYTES, headers_offset(copy));
   }
   free(noise);
   ERR_TRY(err);

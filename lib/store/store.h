@@ -54,4 +54,17 @@ NACRE_MUST_USE enum nacre_err file_store_in_use(const char *path, bool *in_use);
 /* In memory, growable to limit_bytes. For tests and for apps. */
 NACRE_MUST_USE enum nacre_err memory_store_new(uint64_t size, uint64_t limit, struct store *out);
 
+/* Bytes of a container that lie in another store. */
+struct split_part {
+  uint64_t offset, len;
+  uint64_t aside_offset;
+};
+/* One container from two stores, which it takes over, also when it fails: `parts`, in order and at most two, lie in
+ * `aside`, the rest, and its size, is the body's. What `aside` is too short for reads as zeroes; it grows when
+ * written to. */
+NACRE_MUST_USE enum nacre_err split_store_new(struct store *body, struct store *aside, const struct split_part *parts,
+                                              size_t count, struct store *out);
+/* The two of such a store, or false. */
+bool split_store_parts(const struct store *store, struct store **body, struct store **aside);
+
 #endif
