@@ -72,6 +72,23 @@ fails "a recipient that is none: 2" 2 "not an age recipient" "$NACRE" key add $p
 fails "an identity in the place of a recipient: 2" 2 "not an age recipient" "$NACRE" key add $pass \
   --escrow "$(tail -n 1 alice)" v
 
+# While the volume is mounted its slots can be looked at and tried, and not changed.
+if can_mount; then
+  mkdir at
+  # shellcheck disable=SC2086
+  "$NACRE" mount $pass v at 2>/dev/null
+  works "mounted: key escrow" "$NACRE" key escrow --slot 1 -o mounted.age v
+  holds "as before" cmp mounted.age one.age
+  works "mounted: key test" "$NACRE" key test --identity alice v
+  # shellcheck disable=SC2086
+  fails "mounted: key add is refused: 5, and says where" 5 "it is mounted on" "$NACRE" key add $pass --escrow "$alice" v
+  fails "so is key remove: 5" 5 "it is mounted on" "$NACRE" key remove --identity alice v
+  fails "and key change: 5" 5 "it is mounted on" "$NACRE" key change --identity alice --escrow "$bob" v
+  "$NACRE" umount at 2>/dev/null
+else
+  echo "skip - slots of a mounted volume: no FUSE here"
+fi
+
 # The body changed behind its wrap: the length of a truncated age file, in one copy of the header, then in both.
 truncate_slot() {
   /usr/bin/python3 -c '

@@ -35,6 +35,16 @@ echo 'something else, long enough' >wrong
 check "a wrong passphrase is refused" ends 3 read_with --passfile wrong
 check "a key file that is not the slot's is refused" ends 3 read_with --key-file pass
 
+# Both factors, and an age identity. What is sealed outside in other ways: golden.sh.
+# shellcheck disable=SC2086
+add --new-passfile pass2 --new-key-file key $cheap
+add --escrow age179lha7v03ewjr3cmyza3yth9xl52kp5ucwh87p4s88c8mn4y4srs4j4nqu
+echo AGE-SECRET-KEY-1LPR6TAYQTAU854W386Z87SKN24FQD8EVMZKTTNT37KSXYUTVE0WQYPRFW9 >identity
+check "a passphrase and a key file" read_with --slot 5 --passfile pass2 --key-file key
+check "with another file they are refused" ends 3 read_with --slot 5 --passfile pass2 --key-file key1
+check "an age identity" read_with --slot 6 --identity identity
+echo AGE-SECRET-KEY-1QQPQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQZF9GUM >stranger
+check "another is refused" ends 3 read_with --slot 6 --identity stranger
 # shellcheck disable=SC2086
 "$NACRE" key change $pass --slot 2 --new-passfile wrong $cheap v 2>/dev/null
 check "a changed credential opens" read_with --passfile wrong
