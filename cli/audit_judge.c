@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kdf_options.h"
 #include "size.h"
 #include "slots.h"
 
@@ -31,10 +32,6 @@ const int audit_guess_bits[AUDIT_GUESSES] = {30, 40, 50, 60};
 #define CONTAINER_MIN_BYTES ((16ull << 20) + (512ull << 10))
 /* Below it, guessing what people make up is worth anybody's while. */
 #define AUDIT_RISKY_USD 1000.0
-/* RFC 9106's second recommendation, for who has little memory. */
-#define RECOMMENDED_MEMORY_BYTES (64ull << 20)
-#define RECOMMENDED_PASSES 3
-
 static void add_reason(struct audit_volume *volume, enum audit_verdict verdict, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -62,7 +59,6 @@ static void judge_guessing(struct audit_volume *volume) {
     const struct nacre_public_slot *s = &volume->info.slots[slot];
     if (s->kind != NACRE_SLOT_PASSPHRASE)
       continue;
-    const double work = (double)s->kdf.memory_bytes * s->kdf.passes;
     for (int i = 0; i < AUDIT_GUESSES; i++) {
       const double usd = guess_usd(&s->kdf, audit_guess_bits[i]);
       if (!volume->guessable || usd < volume->guess_usd[i])
@@ -75,8 +71,7 @@ static void judge_guessing(struct audit_volume *volume) {
       add_reason(volume, AUDIT_AT_RISK, "slot %d: guessing a passphrase of %d bits costs %s; raise its cost (%s)",
                  slot, audit_guess_bits[AUDIT_JUDGED_GUESS], audit_usd_text(price, usd),
                  slot_text(s->kind, &s->kdf, text));
-    else if (s->kdf.memory_bytes < RECOMMENDED_MEMORY_BYTES ||
-             work < (double)RECOMMENDED_MEMORY_BYTES * RECOMMENDED_PASSES)
+    else if (kdf_is_low(&s->kdf))
       add_reason(volume, AUDIT_WEAK, "slot %d: %s is less than the 64 MiB and 3 passes that are recommended today",
                  slot, slot_text(s->kind, &s->kdf, text));
   }
