@@ -123,6 +123,12 @@ static enum nacre_err check_present(struct volume *v, const struct headers *h, c
     settled |= is_present(v, h, copy) && h->copy[copy].sequence == info->header_sequence_min &&
                memcmp(mac, info->header_mac, sizeof mac) == 0;
   }
+  for (unsigned copy = 0; copy < HEADERS_COPIES && !settled && !force; copy++)
+    if (h->state[copy] == NACRE_ERR_IO)
+      return err_set(NACRE_ERR_IO,
+                     "copy %u of the volume's present header can't be read, and may have keys that the "
+                     "backup lacks",
+                     copy);
   for (unsigned copy = 0; copy < HEADERS_COPIES && !settled; copy++)
     if (is_present(v, h, copy))
       ERR_TRY(check_later_keys(v, h->raw[copy], &h->copy[copy], info->header_sequence_min, force));

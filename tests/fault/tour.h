@@ -19,6 +19,9 @@ struct tour_kind {
   bool opened;  /* the volume is opened before the first call may fail, and closed behind the last */
   bool creates; /* it makes the volume, so that there may be none */
 };
+/* Those of tours_header.c. */
+void tour_header(struct tour *t);
+void tour_erase(struct tour *t);
 extern const struct tour_kind tours[];
 extern const size_t tours_count;
 

@@ -290,6 +290,8 @@ const struct tour_kind tours[] = {
     {"creating", create_and_open, false, true},
     {"looking from outside", look_from_outside, false, false},
     {"slots", change_slots, true, false},
+    {"backups of the header", tour_header, false, false},
+    {"erasing", tour_erase, false, true},
     {"data", write_and_read, true, false},
     {"old data", read_old, true, false},
     {"names", change_names, true, false},

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 // cmocka.h needs the two above
 #include <cmocka.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,14 @@ struct fixture {
   nacre_volume *vol;
   uint8_t backup[NACRE_HEADER_BYTES];
 };
+
+static bool headers_unreadable;
+static struct store *unreadable_memory;
+
+static int read_or_fail(void *ctx, void *buf, size_t len, uint64_t offset) {
+  bool header = offset == FORMAT_GROUP_0_OFFSET || offset == FORMAT_GROUP_1_OFFSET;
+  return headers_unreadable && header ? EIO : unreadable_memory->ops.read(ctx, buf, len, offset);
+}
 
 static void keep_open(void *ctx) {
   (void)ctx;
@@ -373,13 +382,35 @@ static void one_of_before_a_rotation(void **state) {
   }
 }
 
+/* What can't be read may be there the next time. */
+static void a_present_header_that_cant_be_read(void **state) {
+  struct fixture *f = *state;
+  take_backup(f);
+  unreadable_memory = &f->memory;
+  f->ops.read = read_or_fail;
+  headers_unreadable = true;
+  assert_int_equal(open_by(f, 0, f->backup, false, false), NACRE_ERR_IO);
+  assert_int_equal(open_by(f, 0, f->backup, true, false), NACRE_OK);
+  assert_int_equal(nacre_header_restore(f->vol, false, NULL), NACRE_OK);
+  close_volume(f);
+  headers_unreadable = false;
+  assert_true(opens(f, 0));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_fixture, free_fixture)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(backups_are_the_header), TEST(an_old_one_brings_keys_back), TEST(without_any_header),
-      TEST(one_that_is_no_backup),  TEST(another_volumes_backup),      TEST(one_of_an_older_epoch),
-      TEST(one_of_the_midst),       TEST(one_of_before_a_rotation),    TEST(a_present_header_that_is_forged),
+      TEST(backups_are_the_header),
+      TEST(an_old_one_brings_keys_back),
+      TEST(without_any_header),
+      TEST(one_that_is_no_backup),
+      TEST(another_volumes_backup),
+      TEST(one_of_an_older_epoch),
+      TEST(one_of_the_midst),
+      TEST(one_of_before_a_rotation),
+      TEST(a_present_header_that_cant_be_read),
+      TEST(a_present_header_that_is_forged),
   };
   return cmocka_run_group_tests_name("api_header", tests, NULL, NULL);
 }
