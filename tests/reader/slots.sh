@@ -43,7 +43,7 @@ echo AGE-SECRET-KEY-1LPR6TAYQTAU854W386Z87SKN24FQD8EVMZKTTNT37KSXYUTVE0WQYPRFW9 
 check "a passphrase and a key file" read_with --slot 5 --passfile pass2 --key-file key
 check "with another file they are refused" ends 3 read_with --slot 5 --passfile pass2 --key-file key1
 check "an age identity" read_with --slot 6 --identity identity
-echo AGE-SECRET-KEY-1QQPQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQZF9GUM >stranger
+echo AGE-SECRET-KEY-1QQPQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQE4QYW5 >stranger
 check "another is refused" ends 3 read_with --slot 6 --identity stranger
 # shellcheck disable=SC2086
 "$NACRE" key change $pass --slot 2 --new-passfile wrong $cheap v 2>/dev/null
