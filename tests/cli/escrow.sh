@@ -140,6 +140,7 @@ while True:
 if sys.argv[1] == "--age-plugin=recipient-v1":
     for key in keys:
         write("recipient-stanza 0 nacretest x", twist(key))
+        read()
 else:
     for words, body in stanzas:
         if words[2] == "nacretest":
