@@ -28,8 +28,8 @@ struct audit_volume {
   char *name; /* the path that a record tells; else NULL */
   enum audit_origin origin;
   struct nacre_public_info info;
-  char *problem;    /* why its header can't be read; NULL where it can */
-  char *mounted_on; /* NULL: not known to be */
+  char problem[256]; /* why its header can't be read; "" where it can */
+  char *mounted_on;  /* NULL: not known to be */
   /* What audit_judge makes of that. */
   bool recovery, escrow;
   bool guessable;                  /* a passphrase opens it; then what guessing one costs at its cheapest slot */

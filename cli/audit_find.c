@@ -16,22 +16,28 @@
 #define MAGIC_BYTES 8
 #define SECOND_COPY_OFFSET (16 << 20)
 
+static bool make_room(struct audit *audit) {
+  if (audit->count < audit->room)
+    return true;
+  const size_t room = audit->room == 0 ? 16 : 2 * audit->room;
+  struct audit_volume *list = reallocarray(audit->list, room, sizeof *list);
+  if (list == NULL)
+    return false;
+  audit->list = list;
+  audit->room = room;
+  return true;
+}
+
 struct audit_volume *audit_add(struct audit *audit, const char *path) {
-  if (audit->count == audit->room) {
-    const size_t room = audit->room == 0 ? 16 : 2 * audit->room;
-    struct audit_volume *list = reallocarray(audit->list, room, sizeof *list);
-    if (list == NULL)
-      return NULL;
-    audit->list = list;
-    audit->room = room;
+  char *copy = strdup(path);
+  if (copy == NULL || !make_room(audit)) {
+    free(copy);
+    return NULL;
   }
-  struct audit_volume *volume = &audit->list[audit->count];
+  struct audit_volume *volume = &audit->list[audit->count++];
   memset(volume, 0, sizeof *volume);
   volume->info.struct_size = sizeof volume->info;
-  volume->path = strdup(path);
-  if (volume->path == NULL)
-    return NULL;
-  audit->count++;
+  volume->path = copy;
   return volume;
 }
 
@@ -39,7 +45,6 @@ void audit_free(struct audit *audit) {
   for (size_t i = 0; i < audit->count; i++) {
     free(audit->list[i].path);
     free(audit->list[i].name);
-    free(audit->list[i].problem);
     free(audit->list[i].mounted_on);
   }
   free(audit->list);
@@ -131,7 +136,7 @@ static int look(struct audit *audit, const char *path) {
   const struct nacre_target target = volume_plain_target(path);
   const enum nacre_err err = nacre_probe(&target, &volume->info);
   if (err != NACRE_OK)
-    volume->problem = strdup(nacre_last_error());
+    (void)snprintf(volume->problem, sizeof volume->problem, "%s", nacre_last_error());
   if (volume->info.container_bytes == NACRE_HEADER_BYTES)
     volume->origin = AUDIT_BACKUP;
   else if (volume->info.container_bytes == 2 * NACRE_HEADER_BYTES)

@@ -94,7 +94,7 @@ static bool has_any(const struct audit_volume *volume) {
 static void judge_volume(struct audit_volume *volume) {
   volume->recovery = has_kind(volume, NACRE_SLOT_RECOVERY);
   volume->escrow = has_kind(volume, NACRE_SLOT_ESCROW);
-  if (volume->problem != NULL) {
+  if (volume->problem[0] != '\0') {
     add_reason(volume, AUDIT_AT_RISK, "its header can't be used: %s", volume->problem);
     return;
   }
@@ -152,7 +152,6 @@ void audit_judge(struct audit *audit) {
     if (kept > 0 && strcmp(audit->list[kept - 1].path, volume->path) == 0) {
       free(volume->path);
       free(volume->name);
-      free(volume->problem);
       free(volume->mounted_on);
       continue;
     }

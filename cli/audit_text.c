@@ -56,7 +56,7 @@ static void print_volume(const struct audit_volume *volume) {
   print_field("volume id", audit_id_text(volume, id));
   if (volume->info.label[0] != '\0')
     print_field("label", volume->info.label);
-  if (volume->problem == NULL) {
+  if (volume->problem[0] == '\0') {
     print_field("cipher", cipher_text(volume->info.cipher));
     print_field("size", size_text(volume->info.container_bytes, size));
     (void)snprintf(copies, sizeof copies, "%" PRIu32 " of %d readable", volume->info.header_copies_valid,
