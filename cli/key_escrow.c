@@ -73,7 +73,8 @@ static int write_file(const char *name, const char *bytes, size_t len) {
 
 int key_escrow(const struct command *self, int argc, char **argv) {
   struct escrow_options o = {.slot = -1};
-  const struct option_group groups[] = {{"Options", escrow_specs, &o}, {0}};
+  const struct option_group groups[] = {
+      {"Options", escrow_specs, &o}, {"", volume_header_specs, &volume_header}, {0}};
   const enum options_result parsed = options_parse(self, groups, 1, 1, &argc, &argv);
   if (parsed != OPTIONS_RUN)
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;

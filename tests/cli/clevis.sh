@@ -46,6 +46,8 @@ holds "as clevis made it" sh -c "printf 'aaaa..bbbb.cccc.dddd' | cmp - '$out'"
 got=0
 "$NACRE" ls --slot-key - f <fake/key >"$out" 2>"$err" || got=$?
 judge "and what clevis gives opens" $got
+works "a header's backup" faked "$NACRE" header backup --unattended f backup
+works "put back unattended" faked "$NACRE" header restore --unattended f backup
 says() {
   echo "$2" >fake/answer
   fails "$1" 3 "$3" faked "$NACRE" ls --unattended --unattended-timeout 2 f

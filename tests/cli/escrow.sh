@@ -53,6 +53,14 @@ fails "32 other bytes: 3" 3 "wrong escrow key" "$NACRE" ls --slot-key noise v
 head -c 31 one.key >short
 fails "fewer: 3" 3 "32" "$NACRE" ls --slot-key short v
 
+# A header of its own.
+# shellcheck disable=SC2086
+"$NACRE" create $pass $cheap --header head d 2>/dev/null
+# shellcheck disable=SC2086
+works "key add --escrow with a detached header" "$NACRE" key add $pass --header head --escrow "$alice" d
+works "key escrow --header" "$NACRE" key escrow --header head -o head.age d
+works "ls --header --identity" "$NACRE" ls --header head --identity alice d
+
 # Files that are no identities.
 echo 'nothing of the kind' >nothing
 fails "a file without identities: 3" 3 "no file of age identities" "$NACRE" ls --identity nothing v
