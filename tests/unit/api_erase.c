@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "format/format.h"
+#include "ops/erase.h"
 #include "ops/unlock.h"
 #include "store/store.h"
 #include "support/survivors.h"
@@ -400,6 +401,43 @@ static void cancelled_in_the_middle(void **state) {
   assert_string_equal(report.label, "old");
 }
 
+static struct store *purged_memory;
+
+static int purge_all(void *ctx, uint64_t offset, uint64_t len) {
+  static const uint8_t zeroes[FORMAT_UNIT_BYTES];
+  (void)ctx;
+  for (uint64_t at = offset; at < offset + len; at += sizeof zeroes)
+    assert_int_equal(store_write(purged_memory, zeroes, sizeof zeroes, at), NACRE_OK);
+  return 0;
+}
+
+/* A medium that erases for good when it is told to: that comes first, and what names the volume comes back until the
+ * end. */
+static void a_medium_that_purges(void **state) {
+  struct fixture *f = *state;
+  static const struct store_medium_ops medium = {.purge = purge_all};
+  struct nacre_cancel *cancel;
+  struct nacre_erase_report report = {0};
+  struct survivors s;
+  make_volume(f);
+  remember_keys(f, &s);
+  purged_memory = &f->memory;
+  struct store store = f->memory;
+  store.medium = &medium;
+  assert_int_equal(nacre_cancel_new(&cancel), NACRE_OK);
+  nacre_cancel_fire(cancel);
+  const struct erase_request cut = {.cancel = cancel}, whole = {0};
+  assert_int_equal(erase_volume(&store, &cut, &report), NACRE_ERR_CANCELLED);
+  assert_true(report.purged);
+  nacre_cancel_free(cancel);
+  report = (struct nacre_erase_report){0};
+  assert_int_equal(erase_volume(&store, &whole, &report), NACRE_OK);
+  assert_true(report.identified);
+  assert_string_equal(report.label, "old");
+  assert_int_equal(count_survivors(f, &s), 0);
+  survivors_free(&s);
+}
+
 static void files_of_the_host(void **state) {
   struct fixture *f = *state;
   char path[] = "/tmp/nacre-erase-XXXXXX";
@@ -450,6 +488,7 @@ int main(void) {
       TEST(reports_are_told_apart),
       TEST(hostile_reports),
       TEST(cancelled_in_the_middle),
+      TEST(a_medium_that_purges),
       TEST(files_of_the_host),
   };
   return cmocka_run_group_tests_name("api_erase", tests, NULL, NULL);
