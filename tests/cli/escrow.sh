@@ -53,6 +53,14 @@ fails "32 other bytes: 3" 3 "wrong escrow key" "$NACRE" ls --slot-key noise v
 head -c 31 one.key >short
 fails "fewer: 3" 3 "32" "$NACRE" ls --slot-key short v
 
+# A rotation knows the slot's public key alone, and keeps what it holds.
+cp one.age before.age
+# shellcheck disable=SC2086
+"$NACRE" rekey --slots-only $pass v >/dev/null 2>&1
+works "after a rotation the identity opens" "$NACRE" ls --identity alice --slot 1 v
+"$NACRE" key escrow --slot 1 -o after.age v
+holds "and the age file is the same" cmp before.age after.age
+
 # A header of its own.
 # shellcheck disable=SC2086
 "$NACRE" create $pass $cheap --header head d 2>/dev/null
