@@ -1,5 +1,6 @@
 /*
- * The control socket: how `status`, `sync`, `umount`, `verify` and `rekey` reach the process that serves a mount.
+ * The control socket: how `status`, `sync`, `umount`, `verify`, `rekey` and `key` reach the process that serves a
+ * mount.
  *
  * One Unix socket for each mount, in /run/nacre for root, $XDG_RUNTIME_DIR/nacre or /tmp/nacre-UID otherwise, each
  * 0700 and its user's. A request is one line, and so is its reply; fields are key=value with bytes outside the
@@ -20,6 +21,7 @@
  *   rekey slots_only=0 cipher=0 drop=0 rate=0
  *                 as nacre_rekey, with the numbers of its options; lines "progress ..", then
  *                 ok resumed=0 epoch=.. rewritten=..
+ *   key order=HEX carries out an order of nacre_slot_order_make: ok slot=.., durable
  *   any           error CODE MESSAGE, CODE being a nacre_err; NACRE_ERR_ARGUMENT for a request that this process
  *                 does not know, being of another version, so that it can't be asked
  *
@@ -74,6 +76,11 @@ NACRE_MUST_USE enum nacre_err control_call(const struct control_mount *mount, co
 NACRE_MUST_USE enum nacre_err control_verify(const struct control_mount *mount, struct nacre_verify_report *report,
                                              nacre_problem_fn problem, nacre_progress_fn progress, void *arg,
                                              char *message, size_t message_size);
+
+/* Have an order for the volume's keyslots carried out. *index: the slot. NACRE_ERR_IN_USE where they were changed
+ * since it was made, or while a check keeps changes waiting. */
+NACRE_MUST_USE enum nacre_err control_key(const struct control_mount *mount, const uint8_t *order, size_t len,
+                                          uint32_t *index, char *message, size_t message_size);
 
 /* Rotate the mounted volume's keys as nacre_rekey does; of the options, progress and cancel are not heeded. To break
  * it off, end the process. */

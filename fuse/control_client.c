@@ -266,6 +266,35 @@ enum nacre_err control_verify(const struct control_mount *mount, struct nacre_ve
   return NACRE_ERR_DAMAGED;
 }
 
+/* ---- Keyslots ---- */
+
+static const char *ask_order(struct replies *in, const uint8_t *order, size_t len) {
+  char request[CONTROL_REQUEST_MAX_BYTES] = "key order=";
+  size_t at = strlen(request);
+  if (len > NACRE_SLOT_ORDER_MAX_BYTES)
+    return NULL;
+  for (size_t i = 0; i < len; i++, at += 2)
+    snprintf(request + at, sizeof request - at, "%02x", order[i]);
+  return ask(in, request);
+}
+
+enum nacre_err control_key(const struct control_mount *mount, const uint8_t *order, size_t len, uint32_t *index,
+                           char *message, size_t message_size) {
+  enum nacre_err err = NACRE_ERR_NOT_FOUND;
+  struct replies *in = replies_from(mount, &err, message, message_size);
+  if (in == NULL)
+    return err;
+  const char *reply = ask_order(in, order, len);
+  if (reply == NULL) {
+    snprintf(message, message_size, "the mount's process gave no answer");
+  } else {
+    err = judge_reply(reply, message, message_size);
+    *index = (uint32_t)control_field_number(reply, "slot");
+  }
+  replies_free(in);
+  return err;
+}
+
 /* ---- A rotation ---- */
 
 enum nacre_err control_rekey(const struct control_mount *mount, const struct nacre_rekey_options *options,

@@ -4,7 +4,7 @@
 
 #include "fuse/control.h"
 
-#define CONTROL_REQUEST_MAX_BYTES 128
+#define CONTROL_REQUEST_MAX_BYTES (2 * NACRE_SLOT_ORDER_MAX_BYTES + 64) /* of the longest, "key" */
 #define CONTROL_LINE_MAX_BYTES 32768
 #define CONTROL_SUFFIX ".sock"
 

@@ -444,6 +444,36 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_test(const struct nacre_targe
                                                         const nacre_credential *cred, uint64_t kdf_memory_max_bytes,
                                                         uint32_t *index);
 
+/* Orders: a change of the keyslots of a volume that another process has open. One that can open a slot makes the
+ * order, the one that has the volume open carries it out; nothing in it is secret, and it is good once, for the
+ * header that it was made from. */
+enum nacre_slot_change { NACRE_SLOT_ADD = 1, NACRE_SLOT_CHANGE = 2, NACRE_SLOT_REMOVE = 3 };
+struct nacre_slot_order {
+  size_t struct_size;
+  enum nacre_slot_change what;
+  uint32_t slot;                    /* to change or remove */
+  bool force;                       /* remove even the last one */
+  const nacre_credential *cred;     /* add, change: the new one */
+  const struct nacre_kdf_cost *kdf; /* add, change; NULL: the default */
+  const char *name;                 /* add, change; NULL: none, or the old one */
+  uint64_t kdf_memory_max_bytes;    /* ceiling on opening the slot of `opener` */
+};
+#define NACRE_SLOT_ORDER_MAX_BYTES 8192
+/* opener: a credential of the volume. `buf` has NACRE_SLOT_ORDER_MAX_BYTES; *len_bytes of it are the order. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_order_make(const struct nacre_target *target,
+                                                              const nacre_credential *opener,
+                                                              const struct nacre_slot_order *order, void *buf,
+                                                              size_t *len_bytes);
+/* Durable on return, like the calls above. NACRE_ERR_IN_USE where the keyslots were changed since it was made. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_order_apply(nacre_volume *vol, const void *buf, size_t len_bytes,
+                                                               uint32_t *index);
+/* nacre_slot_list without opening the volume, which may be in use. *opened: the slot that the credential opens;
+ * `fingerprint` as in struct nacre_volume_info. Either may be NULL. */
+NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_look(const struct nacre_target *target,
+                                                        const nacre_credential *cred, uint64_t kdf_memory_max_bytes,
+                                                        struct nacre_slot_info *infos, size_t *count,
+                                                        uint32_t *opened, uint8_t fingerprint[32]);
+
 /* ---- Backup of the header: without its header nobody opens a volume, and it is 256 KiB ---------------------------
  */
 

@@ -1,5 +1,5 @@
 /* Keyslots of open volumes, and the test of a credential against a closed one. */
-#include "ops/slots.h"
+#include "ops/slot_order.h"
 
 #include "api/handle.h"
 #include "api/structs.h"
@@ -24,17 +24,25 @@ static void list_slot(void *arg, const struct nacre_slot_info *info) {
   l->count++;
 }
 
-enum nacre_err nacre_slot_list(nacre_volume *vol, struct nacre_slot_info *infos, size_t *count) {
-  ERR_TRY(handle_volume(vol));
+/* The caller's array has the caller's idea of the struct. */
+static enum nacre_err listing_start(struct listing *l, struct nacre_slot_info *infos, const size_t *count) {
   if (!count || (!infos && *count > 0))
     return err_set(NACRE_ERR_ARGUMENT, "room for the slots is missing");
-  struct listing l = {.to = (uint8_t *)infos, .room = *count};
+  *l = (struct listing){.to = (uint8_t *)infos, .room = *count};
   if (*count > 0) {
-    /* The caller's array has the caller's idea of the struct. */
     ERR_TRY(struct_check(infos));
-    l.stride = infos[0].struct_size;
+    l->stride = infos[0].struct_size;
   }
-  slots_each(vol->v, list_slot, &l);
+  return NACRE_OK;
+}
+
+enum nacre_err nacre_slot_list(nacre_volume *vol, struct nacre_slot_info *infos, size_t *count) {
+  struct listing l;
+  ERR_TRY(handle_volume(vol));
+  ERR_TRY(listing_start(&l, infos, count));
+  pthread_mutex_lock(&vol->v->header_lock);
+  slots_each(vol->v->header, vol->v->sealed, list_slot, &l);
+  pthread_mutex_unlock(&vol->v->header_lock);
   *count = l.count;
   return NACRE_OK;
 }
@@ -73,28 +81,131 @@ enum nacre_err nacre_slot_change(nacre_volume *vol, uint32_t index, const nacre_
   return slots_change(vol->v, index, &request);
 }
 
+/* ---- Without opening the volume ---- */
+
+/* What a credential opens of the headers, which another process may be changing: then it is the one or the other. */
+struct looked {
+  struct headers *h;
+  struct unlocked u;
+};
+
+static void looked_free(struct looked *l) {
+  unlocked_free(&l->u);
+  if (l->h)
+    headers_free(l->h);
+  free(l->h);
+}
+
+static enum nacre_err look(const struct nacre_target *target, const nacre_credential *cred, uint64_t memory_max_bytes,
+                           struct looked *l) {
+  const struct unlock_options options = {.kdf_memory_max_bytes =
+                                             memory_max_bytes ? memory_max_bytes : NACRE_KDF_MEMORY_MAX_BYTES};
+  struct store store;
+  *l = (struct looked){0};
+  ERR_TRY(target_open(target, FILE_STORE_READ_ONLY | FILE_STORE_NO_LOCK, &store));
+  l->h = malloc(sizeof *l->h);
+  enum nacre_err err = l->h ? headers_read(&store, l->h) : err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  if (err == NACRE_OK)
+    err = unlock(l->h, cred, &options, &l->u);
+  store_close(&store);
+  return err;
+}
+
 enum nacre_err nacre_slot_test(const struct nacre_target *target, const nacre_credential *cred,
                                uint64_t kdf_memory_max_bytes, uint32_t *index) {
-  struct store store;
+  struct looked l;
   err_clear();
   if (!cred || !index) {
     target_discard(target);
     return err_set(NACRE_ERR_ARGUMENT, "a credential, or room for the slot, is missing");
   }
-  const struct unlock_options options = {.kdf_memory_max_bytes = kdf_memory_max_bytes ? kdf_memory_max_bytes
-                                                                                      : NACRE_KDF_MEMORY_MAX_BYTES};
-  ERR_TRY(target_open(target, FILE_STORE_READ_ONLY | FILE_STORE_NO_LOCK, &store));
-  struct headers *h = malloc(sizeof *h);
-  struct unlocked u = {0};
-  enum nacre_err err = h ? headers_read(&store, h) : err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  enum nacre_err err = look(target, cred, kdf_memory_max_bytes, &l);
   if (err == NACRE_OK)
-    err = unlock(h, cred, &options, &u);
-  if (err == NACRE_OK)
-    *index = u.slot;
-  unlocked_free(&u);
-  if (h)
-    headers_free(h);
-  free(h);
-  store_close(&store);
+    *index = l.u.slot;
+  looked_free(&l);
   return err;
+}
+
+enum nacre_err nacre_slot_look(const struct nacre_target *target, const nacre_credential *cred,
+                               uint64_t kdf_memory_max_bytes, struct nacre_slot_info *infos, size_t *count,
+                               uint32_t *opened, uint8_t fingerprint[32]) {
+  struct listing list;
+  struct looked l;
+  err_clear();
+  enum nacre_err err = cred ? NACRE_OK : err_set(NACRE_ERR_ARGUMENT, "a credential is missing");
+  if (err == NACRE_OK)
+    err = listing_start(&list, infos, count);
+  if (err != NACRE_OK) {
+    target_discard(target);
+    return err;
+  }
+  err = look(target, cred, kdf_memory_max_bytes, &l);
+  if (err == NACRE_OK) {
+    slots_each(&l.h->copy[l.u.copy], l.u.sealed, list_slot, &list);
+    *count = list.count;
+    if (opened)
+      *opened = l.u.slot;
+    if (fingerprint)
+      header_fingerprint(l.u.sealed, fingerprint);
+  }
+  looked_free(&l);
+  return err;
+}
+
+/* ---- Orders ---- */
+
+static enum nacre_err check_order(const nacre_credential *opener, const struct nacre_slot_order *o, const void *buf,
+                                  const size_t *len_bytes) {
+  if (!opener || !buf || !len_bytes || o->what < NACRE_SLOT_ADD || o->what > NACRE_SLOT_REMOVE)
+    return err_set(NACRE_ERR_ARGUMENT, "an order, or room for it, is missing");
+  if (!o->cred && o->what != NACRE_SLOT_REMOVE)
+    return err_set(NACRE_ERR_ARGUMENT, "a credential is missing");
+  return check_slot_name(o->name);
+}
+
+static enum nacre_err make_order(const struct looked *l, const struct nacre_slot_order *o, uint8_t *buf) {
+  const struct slot_request request = {.cred = o->cred, .cost = o->kdf, .name = o->name};
+  struct slot_order *order = calloc(1, sizeof *order);
+  if (!order)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  order->what = (enum slot_order_what)o->what;
+  order->index = o->slot;
+  order->force = o->force;
+  enum nacre_err err = slot_order_make(l->h, &l->u, &request, order);
+  if (err == NACRE_OK)
+    slot_order_encode(order, l->u.master_key, buf);
+  free(order);
+  return err;
+}
+
+enum nacre_err nacre_slot_order_make(const struct nacre_target *target, const nacre_credential *opener,
+                                     const struct nacre_slot_order *order, void *buf, size_t *len_bytes) {
+  struct nacre_slot_order o;
+  struct looked l;
+  err_clear();
+  enum nacre_err err = struct_take(&o, sizeof o, order);
+  if (err == NACRE_OK)
+    err = check_order(opener, &o, buf, len_bytes);
+  if (err != NACRE_OK) {
+    target_discard(target);
+    return err;
+  }
+  err = look(target, opener, o.kdf_memory_max_bytes, &l);
+  if (err == NACRE_OK)
+    err = make_order(&l, &o, buf);
+  if (err == NACRE_OK)
+    *len_bytes = SLOT_ORDER_BYTES;
+  looked_free(&l);
+  return err;
+}
+
+enum nacre_err nacre_slot_order_apply(nacre_volume *vol, const void *buf, size_t len_bytes, uint32_t *index) {
+  uint32_t slot = 0;
+  ERR_TRY(handle_volume(vol));
+  if (!buf)
+    return err_set(NACRE_ERR_ARGUMENT, "an order is missing");
+  ERR_TRY(slot_order_apply(vol->v, buf, len_bytes, &slot));
+  if (index)
+    *index = slot;
+  return NACRE_OK;
 }

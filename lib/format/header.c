@@ -137,8 +137,7 @@ enum nacre_err header_decode_public(const uint8_t *raw, struct header *h) {
 
 /* ---- Keyslots ---- */
 
-/* The area is full of random bytes already. */
-static void header_encode_slot(const struct keyslot *slot, uint8_t *area) {
+void header_slot_encode(const struct keyslot *slot, uint8_t *area) {
   if (slot->kind == NACRE_SLOT_EMPTY)
     return;
   struct writer w = writer_make(area, FORMAT_SLOT_BYTES);
@@ -152,7 +151,7 @@ static void header_encode_slot(const struct keyslot *slot, uint8_t *area) {
   assert(!w.bad);
 }
 
-static enum nacre_err header_decode_slot(const uint8_t *area, struct keyslot *slot) {
+enum nacre_err header_slot_decode(const uint8_t *area, struct keyslot *slot) {
   if (slot->kind == NACRE_SLOT_EMPTY)
     return NACRE_OK;
   struct reader r = reader_make(area, FORMAT_SLOT_BYTES);
@@ -174,7 +173,7 @@ static enum nacre_err header_decode_slot(const uint8_t *area, struct keyslot *sl
 enum nacre_err header_decode(const uint8_t *raw, struct header *out) {
   ERR_TRY(header_decode_public(raw, out));
   for (unsigned i = 0; i < FORMAT_SLOTS; i++)
-    ERR_TRY(header_decode_slot(raw + HEADER_SLOTS_OFFSET + (size_t)i * FORMAT_SLOT_BYTES, &out->slots[i]));
+    ERR_TRY(header_slot_decode(raw + HEADER_SLOTS_OFFSET + (size_t)i * FORMAT_SLOT_BYTES, &out->slots[i]));
   return NACRE_OK;
 }
 
@@ -362,7 +361,7 @@ enum nacre_err header_encode(const struct header *h, const struct header_sealed 
   env_random(raw, FORMAT_HEADER_BYTES);
   header_encode_public(h, raw);
   for (unsigned i = 0; i < FORMAT_SLOTS; i++)
-    header_encode_slot(&h->slots[i], raw + HEADER_SLOTS_OFFSET + (size_t)i * FORMAT_SLOT_BYTES);
+    header_slot_encode(&h->slots[i], raw + HEADER_SLOTS_OFFSET + (size_t)i * FORMAT_SLOT_BYTES);
   ERR_TRY(header_seal(sealed, master_key, raw));
   header_make_mac(raw, master_key, raw + HEADER_MAC_OFFSET);
   return NACRE_OK;

@@ -85,6 +85,11 @@ NACRE_MUST_USE enum nacre_err header_open_sealed(const uint8_t *raw, const uint8
 NACRE_MUST_USE enum nacre_err header_encode(const struct header *h, const struct header_sealed *sealed,
                                             const uint8_t master_key[32], uint8_t *raw);
 
+/* A slot's area of FORMAT_SLOT_BYTES, but for what the slot table has: kind and costs, which are set before. What is
+ * not written stays as it is; an empty slot writes nothing. */
+void header_slot_encode(const struct keyslot *slot, uint8_t *area);
+NACRE_MUST_USE enum nacre_err header_slot_decode(const uint8_t *area, struct keyslot *slot);
+
 /* Subkeys of an epoch's volume key: label "node", "data", "superblock" or "log", context: identity secret's hash,
  * epoch, its cipher. */
 void header_volume_subkey(const struct header_sealed *sealed, const struct header_epoch *epoch, const char *label,

@@ -144,7 +144,7 @@ static enum nacre_err make_keys(struct create *c, const struct nacre_credential 
     memcpy(c->header->label, request->label, strnlen(request->label, sizeof c->header->label - 1));
   ERR_TRY(slot_cost(cred, slot.cost, &cost));
   ERR_TRY(cancel_check(request->cancel));
-  ERR_TRY(slot_fill(c->header, c->sealed, c->master_key, 0, &slot, &cost));
+  ERR_TRY(slot_make(c->master_key, &slot, &cost, &c->header->slots[0], &c->sealed->slots[0]));
   return header_encode(c->header, c->sealed, c->master_key, c->raw);
 }
 

@@ -3,7 +3,6 @@
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/err.h"
-#include "ops/header_change.h"
 
 enum nacre_err slot_cost(const struct nacre_credential *cred, const struct nacre_kdf_cost *wanted,
                          struct nacre_kdf_cost *cost) {
@@ -17,10 +16,9 @@ enum nacre_err slot_cost(const struct nacre_credential *cred, const struct nacre
   return kdf_check_new(cost);
 }
 
-enum nacre_err slot_fill(struct header *h, struct header_sealed *sealed, const uint8_t master_key[32], uint32_t index,
-                         const struct slot_request *request, const struct nacre_kdf_cost *cost) {
-  struct header_slot_meta *meta = &sealed->slots[index];
-  ERR_TRY(keyslot_make(request->cred, cost, master_key, &h->slots[index], meta->public_key));
+enum nacre_err slot_make(const uint8_t master_key[32], const struct slot_request *request,
+                         const struct nacre_kdf_cost *cost, struct keyslot *slot, struct header_slot_meta *meta) {
+  ERR_TRY(keyslot_make(request->cred, cost, master_key, slot, meta->public_key));
   meta->created_s = env_realtime().s;
   if (request->name) {
     memset(meta->name, 0, sizeof meta->name);
@@ -29,11 +27,11 @@ enum nacre_err slot_fill(struct header *h, struct header_sealed *sealed, const u
   return NACRE_OK;
 }
 
-void slots_each(struct volume *v, void (*fn)(void *arg, const struct nacre_slot_info *info), void *arg) {
-  pthread_mutex_lock(&v->header_lock);
+void slots_each(const struct header *h, const struct header_sealed *sealed,
+                void (*fn)(void *arg, const struct nacre_slot_info *info), void *arg) {
   for (uint32_t i = 0; i < FORMAT_SLOTS; i++) {
-    const struct keyslot *slot = &v->header->slots[i];
-    const struct header_slot_meta *meta = &v->sealed->slots[i];
+    const struct keyslot *slot = &h->slots[i];
+    const struct header_slot_meta *meta = &sealed->slots[i];
     if (slot->kind == NACRE_SLOT_EMPTY)
       continue;
     struct nacre_slot_info info = {.struct_size = sizeof info, .index = i, .kind = slot->kind, .kdf = slot->cost};
@@ -41,11 +39,9 @@ void slots_each(struct volume *v, void (*fn)(void *arg, const struct nacre_slot_
     memcpy(info.name, meta->name, sizeof info.name);
     fn(arg, &info);
   }
-  pthread_mutex_unlock(&v->header_lock);
 }
 
-/* Slot of that number that is in use. */
-static enum nacre_err slot_check(const struct header *h, uint32_t index) {
+enum nacre_err slots_check(const struct header *h, uint32_t index) {
   if (index >= FORMAT_SLOTS)
     return err_set(NACRE_ERR_ARGUMENT, "slots are numbered 0 to %u", FORMAT_SLOTS - 1);
   if (h->slots[index].kind == NACRE_SLOT_EMPTY)
@@ -60,16 +56,21 @@ static uint32_t slots_used(const struct header *h) {
   return used;
 }
 
+enum nacre_err slots_find_free(const struct header *h, uint32_t *index) {
+  for (*index = 0; *index < FORMAT_SLOTS; ++*index) {
+    if (h->slots[*index].kind == NACRE_SLOT_EMPTY)
+      return NACRE_OK;
+  }
+  return err_set(NACRE_ERR_TOO_LARGE, "all %u slots are in use", FORMAT_SLOTS);
+}
+
 static enum nacre_err add_locked(struct volume *v, const struct slot_request *request,
                                  const struct nacre_kdf_cost *cost, struct header_change *c, uint32_t *index) {
+  uint32_t i;
   ERR_TRY(header_change_begin(v, c));
-  uint32_t i = 0;
-  while (i < FORMAT_SLOTS && c->header->slots[i].kind != NACRE_SLOT_EMPTY)
-    i++;
-  if (i == FORMAT_SLOTS)
-    return err_set(NACRE_ERR_TOO_LARGE, "all %u slots are in use", FORMAT_SLOTS);
+  ERR_TRY(slots_find_free(c->header, &i));
   memset(&c->sealed->slots[i], 0, sizeof c->sealed->slots[i]);
-  ERR_TRY(slot_fill(c->header, c->sealed, v->master_key, i, request, cost));
+  ERR_TRY(slot_make(v->master_key, request, cost, &c->header->slots[i], &c->sealed->slots[i]));
   ERR_TRY(header_change_commit(v, c));
   *index = i;
   return NACRE_OK;
@@ -86,14 +87,19 @@ enum nacre_err slots_add(struct volume *v, const struct slot_request *request, u
   return err;
 }
 
-static enum nacre_err remove_locked(struct volume *v, uint32_t index, bool force, struct header_change *c) {
-  ERR_TRY(header_change_begin(v, c));
-  ERR_TRY(slot_check(c->header, index));
+enum nacre_err slots_take_out(struct header_change *c, uint32_t index, bool force) {
+  ERR_TRY(slots_check(c->header, index));
   if (slots_used(c->header) == 1 && !force)
     return err_set(NACRE_ERR_WEAK, "slot %u is the last one: without it nothing opens the volume ever again", index);
   /* header_encode fills the place of an empty slot with fresh random bytes. */
   memset(&c->header->slots[index], 0, sizeof c->header->slots[index]);
   memset(&c->sealed->slots[index], 0, sizeof c->sealed->slots[index]);
+  return NACRE_OK;
+}
+
+static enum nacre_err remove_locked(struct volume *v, uint32_t index, bool force, struct header_change *c) {
+  ERR_TRY(header_change_begin(v, c));
+  ERR_TRY(slots_take_out(c, index, force));
   return header_change_commit(v, c);
 }
 
@@ -109,8 +115,8 @@ enum nacre_err slots_remove(struct volume *v, uint32_t index, bool force) {
 static enum nacre_err change_locked(struct volume *v, uint32_t index, const struct slot_request *request,
                                     const struct nacre_kdf_cost *cost, struct header_change *c) {
   ERR_TRY(header_change_begin(v, c));
-  ERR_TRY(slot_check(c->header, index));
-  ERR_TRY(slot_fill(c->header, c->sealed, v->master_key, index, request, cost));
+  ERR_TRY(slots_check(c->header, index));
+  ERR_TRY(slot_make(v->master_key, request, cost, &c->header->slots[index], &c->sealed->slots[index]));
   return header_change_commit(v, c);
 }
 

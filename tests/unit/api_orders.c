@@ -1,0 +1,139 @@
+/* Orders: keyslots of a volume that is open, changed by whoever can open a slot. */
+#include "unit/api_fixture.h"
+
+static nacre_credential *raw_key(uint8_t byte) {
+  uint8_t key[32];
+  nacre_credential *cred;
+  memset(key, byte, sizeof key);
+  ok(nacre_credential_raw_key(key, &cred));
+  return cred;
+}
+
+struct made {
+  uint8_t bytes[NACRE_SLOT_ORDER_MAX_BYTES];
+  size_t len;
+};
+
+static enum nacre_err make(struct api *a, const nacre_credential *opener, const struct nacre_slot_order *order,
+                           struct made *m) {
+  return nacre_slot_order_make(&a->target, opener, order, m->bytes, &m->len);
+}
+
+static enum nacre_err apply(struct api *a, const struct made *m, uint32_t *index) {
+  return nacre_slot_order_apply(a->vol, m->bytes, m->len, index);
+}
+
+static void test_add_change_remove(void **state) {
+  struct api *a = *state;
+  nacre_credential *second = raw_key(2), *third = raw_key(3);
+  struct nacre_slot_order order = {
+      .struct_size = sizeof order, .what = NACRE_SLOT_ADD, .cred = second, .name = "two"};
+  struct nacre_slot_info infos[4] = {{.struct_size = sizeof infos[0]}};
+  struct nacre_volume_info info = {.struct_size = sizeof info};
+  uint8_t fingerprint[32];
+  size_t count = 4;
+  uint32_t index = 9, opened = 9;
+  struct made m;
+  ok(make(a, a->cred, &order, &m));
+  ok(apply(a, &m, &index));
+  assert_int_equal(index, 1);
+  ok(nacre_slot_test(&a->target, second, 0, &index));
+  assert_int_equal(apply(a, &m, &index), NACRE_ERR_IN_USE); /* once is enough */
+
+  order = (struct nacre_slot_order){.struct_size = sizeof order, .what = NACRE_SLOT_CHANGE, .slot = 1, .cred = third};
+  ok(make(a, second, &order, &m));
+  ok(apply(a, &m, &index));
+  assert_int_equal(nacre_slot_test(&a->target, second, 0, &index), NACRE_ERR_CREDENTIAL);
+  ok(nacre_slot_look(&a->target, third, 0, infos, &count, &opened, fingerprint));
+  assert_int_equal(count, 2);
+  assert_int_equal(opened, 1);
+  assert_string_equal(infos[1].name, "two");
+  ok(nacre_volume_get_info(a->vol, &info));
+  assert_memory_equal(info.fingerprint, fingerprint, 32);
+
+  order = (struct nacre_slot_order){.struct_size = sizeof order, .what = NACRE_SLOT_REMOVE, .slot = 0};
+  ok(make(a, third, &order, &m));
+  ok(apply(a, &m, &index));
+  assert_int_equal(nacre_slot_test(&a->target, a->cred, 0, &index), NACRE_ERR_CREDENTIAL);
+  order.slot = 1;
+  ok(make(a, third, &order, &m));
+  assert_int_equal(apply(a, &m, &index), NACRE_ERR_WEAK);
+  ok(nacre_slot_test(&a->target, third, 0, &index));
+  order.slot = 5;
+  ok(make(a, third, &order, &m));
+  assert_int_equal(apply(a, &m, &index), NACRE_ERR_NOT_FOUND);
+  ok(nacre_volume_close(a->vol));
+  ok(nacre_volume_open(&a->target, NULL, third, &a->vol));
+  nacre_credential_free(second);
+  nacre_credential_free(third);
+}
+
+/* Whoever can't open the volume makes none, and none can be altered or carried over. */
+static void test_forgeries(void **state) {
+  struct api *a = *state;
+  nacre_credential *second = raw_key(2);
+  const struct nacre_slot_order order = {.struct_size = sizeof order, .what = NACRE_SLOT_ADD, .cred = second};
+  uint32_t index;
+  struct made m, other;
+  struct api *b = NULL;
+  assert_int_equal(make(a, second, &order, &m), NACRE_ERR_CREDENTIAL);
+  ok(make(a, a->cred, &order, &m));
+  for (size_t at = 0; at < m.len; at++) {
+    m.bytes[at] ^= 0x10;
+    enum nacre_err err = apply(a, &m, &index);
+    assert_true(err == NACRE_ERR_CREDENTIAL || (at < 16 && err == NACRE_ERR_ARGUMENT));
+    m.bytes[at] ^= 0x10;
+  }
+  for (size_t len = 0; len < m.len; len += 100)
+    assert_int_equal(nacre_slot_order_apply(a->vol, m.bytes, len, &index), NACRE_ERR_ARGUMENT);
+  assert_int_equal(api_make((void **)&b), 0); /* another volume under the same credential */
+  ok(make(b, b->cred, &order, &other));
+  assert_int_equal(apply(a, &other, &index), NACRE_ERR_CREDENTIAL);
+  (void)api_free((void **)&b);
+  assert_int_equal(nacre_slot_test(&a->target, second, 0, &index), NACRE_ERR_CREDENTIAL);
+  ok(apply(a, &m, &index)); /* as it was */
+  nacre_credential_free(second);
+}
+
+static void test_made_before_a_change(void **state) {
+  struct api *a = *state;
+  nacre_credential *second = raw_key(2), *third = raw_key(3);
+  const struct nacre_slot_order order = {.struct_size = sizeof order, .what = NACRE_SLOT_ADD, .cred = second};
+  uint32_t index;
+  struct made m;
+  ok(make(a, a->cred, &order, &m));
+  ok(nacre_slot_add(a->vol, third, NULL, NULL, &index));
+  assert_int_equal(apply(a, &m, &index), NACRE_ERR_IN_USE);
+  ok(make(a, a->cred, &order, &m));
+  const struct nacre_rekey_options options = {.struct_size = sizeof options, .slots_only = true};
+  ok(nacre_rekey(a->vol, &options, NULL));
+  assert_int_equal(apply(a, &m, &index), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, second, 0, &index), NACRE_ERR_CREDENTIAL);
+  nacre_credential_free(second);
+  nacre_credential_free(third);
+}
+
+static void test_misuse(void **state) {
+  struct api *a = *state;
+  struct nacre_slot_order order = {.struct_size = sizeof order, .what = NACRE_SLOT_ADD};
+  struct made m = {.len = 10};
+  assert_int_equal(make(a, a->cred, &order, &m), NACRE_ERR_ARGUMENT);
+  assert_int_equal(make(a, NULL, &order, &m), NACRE_ERR_ARGUMENT);
+  order.what = (enum nacre_slot_change)7;
+  assert_int_equal(make(a, a->cred, &order, &m), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_slot_order_apply(a->vol, NULL, 10, NULL), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_slot_order_apply(NULL, m.bytes, 10, NULL), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_slot_look(&a->target, NULL, 0, NULL, NULL, NULL, NULL), NACRE_ERR_ARGUMENT);
+}
+
+#define WITH_VOLUME(test) cmocka_unit_test_setup_teardown(test, api_make, api_free)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      WITH_VOLUME(test_add_change_remove),
+      WITH_VOLUME(test_forgeries),
+      WITH_VOLUME(test_made_before_a_change),
+      WITH_VOLUME(test_misuse),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
