@@ -13,6 +13,7 @@
 #include "options.h"
 #include "paper.h"
 #include "report.h"
+#include "slot_access.h"
 #include "slots.h"
 #include "terminal.h"
 #include "volume.h"
@@ -49,11 +50,6 @@ static int parse(const struct command *self, const struct option_group *groups, 
   const enum options_result parsed = options_parse(self, groups, 1, 1, argc, argv);
   *code = parsed == OPTIONS_WRONG ? EXIT_USAGE : EXIT_DONE;
   return parsed == OPTIONS_RUN;
-}
-
-static int open_for_keys(const char *path, const struct key_options *o, bool read_only, nacre_volume **vol) {
-  const struct volume_request request = {.path = path, .options = &o->volume, .read_only = read_only};
-  return volume_open(&request, vol);
 }
 
 /* A new credential on a terminal without any option: a passphrase. */
@@ -96,9 +92,9 @@ static int key_add(const struct command *self, int argc, char **argv) {
   code = paper_check(&o.paper, o.fresh.recovery_key, argv[0]);
   if (code == EXIT_DONE)
     code = kdf_options_cost(&o.kdf, &cost);
-  nacre_volume *vol = NULL;
+  struct slot_access access;
   if (code == EXIT_DONE)
-    code = open_for_keys(argv[0], &o, false, &vol);
+    code = slot_access_open(&access, argv[0], &o.volume, false);
   if (code != EXIT_DONE)
     return code;
   struct secret recovery = {0};
@@ -106,14 +102,12 @@ static int key_add(const struct command *self, int argc, char **argv) {
   uint32_t index = 0;
   code = read_new(argv[0], &o, &cost, &recovery, &cred);
   if (code == EXIT_DONE) {
-    const enum nacre_err err = nacre_slot_add(vol, cred, &cost, o.name, &index);
-    if (err != NACRE_OK) {
-      code = report_library(argv[0], err);
+    code = slot_access_add(&access, cred, &cost, o.name, &index);
+    if (code != EXIT_DONE)
       paper_drop(&o.paper);
-    }
   }
   nacre_credential_free(cred);
-  code = volume_close(argv[0], vol, code);
+  code = slot_access_close(&access, code);
   if (code == EXIT_DONE)
     print_slot(argv[0], "added", index, &o.paper, &recovery);
   secret_free(&recovery);
@@ -122,17 +116,8 @@ static int key_add(const struct command *self, int argc, char **argv) {
 
 /* ---- key remove --------------------------------------------------------------------------------- */
 
-static int own_slot(const char *path, nacre_volume *vol, int wanted, uint32_t *index) {
-  struct nacre_volume_info info = {.struct_size = sizeof info};
-  if (wanted >= 0) {
-    *index = (uint32_t)wanted;
-    return EXIT_DONE;
-  }
-  const enum nacre_err err = nacre_volume_get_info(vol, &info);
-  if (err != NACRE_OK)
-    return report_library(path, err);
-  *index = info.slot;
-  return EXIT_DONE;
+static uint32_t own_slot(const struct slot_access *access, int wanted) {
+  return wanted >= 0 ? (uint32_t)wanted : access->opened;
 }
 
 static int key_remove(const struct command *self, int argc, char **argv) {
@@ -141,20 +126,12 @@ static int key_remove(const struct command *self, int argc, char **argv) {
   int code;
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
-  nacre_volume *vol = NULL;
-  code = open_for_keys(argv[0], &o, false, &vol);
+  struct slot_access access;
+  code = slot_access_open(&access, argv[0], &o.volume, false);
   if (code != EXIT_DONE)
     return code;
-  uint32_t index = 0;
-  code = own_slot(argv[0], vol, o.slot, &index);
-  if (code == EXIT_DONE) {
-    const enum nacre_err err = nacre_slot_remove(vol, index, o.force);
-    if (err == NACRE_ERR_WEAK)
-      code = report_error(EXIT_OTHER, argv[0], "that is the last credential; add another first, or give --force");
-    else if (err != NACRE_OK)
-      code = report_library(argv[0], err);
-  }
-  code = volume_close(argv[0], vol, code);
+  const uint32_t index = own_slot(&access, o.slot);
+  code = slot_access_close(&access, slot_access_remove(&access, index, o.force));
   const struct secret none = {0};
   if (code != EXIT_DONE)
     return code;
@@ -171,56 +148,47 @@ static bool kind_has_cost(enum nacre_slot_kind kind) {
 
 /* Whether the credential that opened the volume is to stay, at another cost: where that was asked for, or, at a
  * terminal that was told nothing else, where the cost is low and the person agrees. */
-static bool keeps_credential(const char *path, const struct key_options *o, nacre_volume *vol, uint32_t index) {
-  struct nacre_public_info info = {.struct_size = sizeof info};
-  struct nacre_volume_info opened = {.struct_size = sizeof opened};
-  const struct nacre_target target = volume_target(path);
+static bool keeps_credential(const struct key_options *o, struct slot_access *access, uint32_t index) {
+  struct nacre_slot_info slots[NACRE_SLOTS_MAX];
+  size_t count;
   if (o->same)
     return true;
   if (credential_new_is_given(&o->fresh) || kdf_options_given(&o->kdf) || !terminal_exists() ||
-      nacre_probe(&target, &info) != NACRE_OK || nacre_volume_get_info(vol, &opened) != NACRE_OK ||
-      opened.slot != index || index >= NACRE_SLOTS_MAX || !kdf_is_low(&info.slots[index].kdf))
+      access->opened != index || slot_access_list(access, slots, &count) != EXIT_DONE)
     return false;
-  return terminal_confirm("This slot costs a guesser less than is recommended today. Keep its passphrase, and only "
-                          "raise the cost? [y/N] ",
-                          false);
+  for (size_t i = 0; i < count; i++)
+    if (slots[i].index == index && kdf_is_low(&slots[i].kdf))
+      return terminal_confirm("This slot costs a guesser less than is recommended today. Keep its passphrase, and "
+                              "only raise the cost? [y/N] ",
+                              false);
+  return false;
 }
 
 /* The slot is the one that the credential opened, or it would be a second one with it. */
-static int check_same(const char *path, const nacre_credential *cred, nacre_volume *vol, uint32_t index) {
-  struct nacre_volume_info info = {.struct_size = sizeof info};
-  const enum nacre_err err = nacre_volume_get_info(vol, &info);
-  if (err != NACRE_OK)
-    return report_library(path, err);
-  if (info.slot != index)
-    return report_error(EXIT_CREDENTIAL, path,
-                        "the credential given opens slot %u, not slot %u; --same needs its own", (unsigned)info.slot,
-                        (unsigned)index);
-  if (!kind_has_cost(nacre_credential_kind(cred)))
-    return report_error(EXIT_USAGE, path, "slot %u has no cost that could be changed: %s", (unsigned)index,
-                        slot_kind_name(nacre_credential_kind(cred)));
+static int check_same(const struct slot_access *access, uint32_t index) {
+  const enum nacre_slot_kind kind = nacre_credential_kind(access->opener);
+  if (access->opened != index)
+    return report_error(EXIT_CREDENTIAL, access->path,
+                        "the credential given opens slot %u, not slot %u; --same needs its own",
+                        (unsigned)access->opened, (unsigned)index);
+  if (!kind_has_cost(kind))
+    return report_error(EXIT_USAGE, access->path, "slot %u has no cost that could be changed: %s", (unsigned)index,
+                        slot_kind_name(kind));
   return EXIT_DONE;
 }
 
-static int change_slot(const char *path, const struct key_options *o, struct nacre_kdf_cost *cost, nacre_volume *vol,
-                       nacre_credential **kept, struct secret *recovery, uint32_t *index) {
-  nacre_credential *cred = NULL;
-  int code = own_slot(path, vol, o->slot, index);
-  if (code != EXIT_DONE)
-    return code;
-  if (keeps_credential(path, o, vol, *index)) {
-    code = check_same(path, *kept, vol, *index);
-    cred = *kept;
-    *kept = NULL;
-  } else {
-    code = read_new(path, o, cost, recovery, &cred);
+static int change_slot(const struct key_options *o, struct nacre_kdf_cost *cost, struct slot_access *access,
+                       uint32_t index, struct secret *recovery) {
+  if (keeps_credential(o, access, index)) {
+    const int code = check_same(access, index);
+    return code == EXIT_DONE ? slot_access_change(access, index, access->opener, cost) : code;
   }
+  nacre_credential *cred = NULL;
+  int code = read_new(access->path, o, cost, recovery, &cred);
   if (code == EXIT_DONE) {
-    const enum nacre_err err = nacre_slot_change(vol, *index, cred, cost);
-    if (err != NACRE_OK) {
-      code = report_library(path, err);
+    code = slot_access_change(access, index, cred, cost);
+    if (code != EXIT_DONE)
       paper_drop(&o->paper);
-    }
   }
   nacre_credential_free(cred);
   return code;
@@ -246,24 +214,18 @@ static int key_change(const struct command *self, int argc, char **argv) {
     code = kdf_options_cost(&o.kdf, &cost);
   if (code != EXIT_DONE)
     return code;
-  nacre_volume *vol = NULL;
-  nacre_credential *kept = NULL;
-  const struct volume_request request = {.path = argv[0], .options = &o.volume, .kept = &kept};
-  code = volume_open(&request, &vol);
+  struct slot_access access;
+  code = slot_access_open(&access, argv[0], &o.volume, false);
+  if (code != EXIT_DONE)
+    return code;
   struct secret recovery = {0};
-  uint32_t index = 0;
-  if (code == EXIT_DONE) {
-    code = change_slot(argv[0], &o, &cost, vol, &kept, &recovery, &index);
-    code = volume_close(argv[0], vol, code);
-    if (code == EXIT_DONE)
-      print_slot(argv[0], "changed", index, &o.paper, &recovery);
-  }
-  nacre_credential_free(kept);
+  const uint32_t index = own_slot(&access, o.slot);
+  code = slot_access_close(&access, change_slot(&o, &cost, &access, index, &recovery));
+  if (code == EXIT_DONE)
+    print_slot(argv[0], "changed", index, &o.paper, &recovery);
   secret_free(&recovery);
   return code;
 }
-
-/* ---- key list ------------------------------------------------------------------------------------ */
 
 #define FINGERPRINT_TEXT_BYTES 65
 static void fingerprint_text(const uint8_t fingerprint[32], char text[FINGERPRINT_TEXT_BYTES]) {
@@ -280,7 +242,8 @@ static void date_text(int64_t seconds, char *text, size_t size) {
     (void)snprintf(text, size, "-");
 }
 
-static void list_json(const struct nacre_slot_info *slots, size_t count, const struct nacre_volume_info *info) {
+static void list_json(const struct nacre_slot_info *slots, size_t count, const uint8_t fingerprint[32],
+                      const struct nacre_volume_info *info) {
   struct json_object *array = json_object_new_array();
   for (size_t i = 0; i < count; i++) {
     struct json_object *slot = slot_json((int)slots[i].index, slots[i].kind, &slots[i].kdf);
@@ -289,12 +252,12 @@ static void list_json(const struct nacre_slot_info *slots, size_t count, const s
     (void)json_object_array_add(array, slot);
   }
   struct json_object *report = json_object_new_object();
-  char fingerprint[FINGERPRINT_TEXT_BYTES];
-  fingerprint_text(info->fingerprint, fingerprint);
-  report_json_add(report, "fingerprint", json_object_new_string(fingerprint));
+  char text[FINGERPRINT_TEXT_BYTES];
+  fingerprint_text(fingerprint, text);
+  report_json_add(report, "fingerprint", json_object_new_string(text));
   report_json_add(report, "slots", array);
-  report_json_add(report, "sealed_blocks", json_object_new_uint64(info->sealed_blocks));
-  report_json_add(report, "sealed_bytes", json_object_new_uint64(info->sealed_bytes));
+  report_json_add(report, "sealed_blocks", info != NULL ? json_object_new_uint64(info->sealed_blocks) : NULL);
+  report_json_add(report, "sealed_bytes", info != NULL ? json_object_new_uint64(info->sealed_bytes) : NULL);
   report_print_json(report);
 }
 
@@ -317,33 +280,31 @@ static int key_list(const struct command *self, int argc, char **argv) {
   int code;
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
-  nacre_volume *vol = NULL;
-  code = open_for_keys(argv[0], &o, true, &vol);
+  struct slot_access access;
+  code = slot_access_open(&access, argv[0], &o.volume, true);
   if (code != EXIT_DONE)
     return code;
   struct nacre_slot_info slots[NACRE_SLOTS_MAX];
-  for (size_t i = 0; i < NACRE_SLOTS_MAX; i++)
-    slots[i] = (struct nacre_slot_info){.struct_size = sizeof slots[i]};
-  size_t count = NACRE_SLOTS_MAX;
+  size_t count;
   struct nacre_volume_info info = {.struct_size = sizeof info};
-  enum nacre_err err = nacre_slot_list(vol, slots, &count);
-  if (err == NACRE_OK)
-    err = nacre_volume_get_info(vol, &info);
-  if (err != NACRE_OK)
-    code = report_library(argv[0], err);
-  else if (report_is_json())
-    list_json(slots, count, &info);
+  /* Where it is mounted, its process alone knows how much was sealed. */
+  const bool counted = access.vol != NULL && nacre_volume_get_info(access.vol, &info) == NACRE_OK;
+  code = slot_access_list(&access, slots, &count);
+  if (code != EXIT_DONE)
+    return slot_access_close(&access, code);
+  if (report_is_json())
+    list_json(slots, count, access.fingerprint, counted ? &info : NULL);
   else
     list_text(slots, count);
-  for (size_t i = 0; i < count && err == NACRE_OK; i++)
+  for (size_t i = 0; i < count; i++)
     if (kdf_is_low(&slots[i].kdf))
       report_note(argv[0],
                   "slot %u costs a guesser less than is recommended today; nacre key change --same raises it",
                   (unsigned)slots[i].index);
-  if (err == NACRE_OK && info.sealed_blocks >= NACRE_SEALED_BLOCKS_ADVISED)
-    report_note(argv[0], "the volume key has sealed %" PRIu64 " blocks: more than one key should",
+  if (counted && info.sealed_blocks >= NACRE_SEALED_BLOCKS_ADVISED)
+    report_note(argv[0], "the volume key has sealed %" PRIu64 " blocks: more than one key should; see nacre rekey",
                 info.sealed_blocks);
-  return volume_close(argv[0], vol, code);
+  return slot_access_close(&access, code);
 }
 
 /* ---- key test ------------------------------------------------------------------------------------- */
@@ -404,26 +365,20 @@ static int key_id(const struct command *self, int argc, char **argv) {
   int code;
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
-  nacre_volume *vol = NULL;
-  code = open_for_keys(argv[0], &o, true, &vol);
+  struct slot_access access;
+  code = slot_access_open(&access, argv[0], &o.volume, true);
   if (code != EXIT_DONE)
     return code;
-  struct nacre_volume_info info = {.struct_size = sizeof info};
-  const enum nacre_err err = nacre_volume_get_info(vol, &info);
-  if (err != NACRE_OK) {
-    code = report_library(argv[0], err);
+  char text[FINGERPRINT_TEXT_BYTES];
+  fingerprint_text(access.fingerprint, text);
+  if (report_is_json()) {
+    struct json_object *report = json_object_new_object();
+    report_json_add(report, "fingerprint", json_object_new_string(text));
+    report_print_json(report);
   } else {
-    char text[FINGERPRINT_TEXT_BYTES];
-    fingerprint_text(info.fingerprint, text);
-    if (report_is_json()) {
-      struct json_object *report = json_object_new_object();
-      report_json_add(report, "fingerprint", json_object_new_string(text));
-      report_print_json(report);
-    } else {
-      (void)printf("%s\n", text);
-    }
+    (void)printf("%s\n", text);
   }
-  return volume_close(argv[0], vol, code);
+  return slot_access_close(&access, EXIT_DONE);
 }
 
 static const struct command key_commands[] = {

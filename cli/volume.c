@@ -146,14 +146,19 @@ static bool fingerprint_parse(const char *text, uint8_t out[32]) {
   return text[64] == '\0';
 }
 
-/* Before anything is asked or opened. */
-static int check_options(const char *path, const struct volume_options *options) {
+int volume_check_options(const char *path, const struct volume_options *options) {
   uint8_t fingerprint[32];
   if (options->expect_id != NULL && !fingerprint_parse(options->expect_id, fingerprint))
     return report_error(EXIT_USAGE, path, "--expect-id takes a fingerprint of 64 hexadecimal digits");
   if (options->slot >= NACRE_SLOTS_MAX)
     return report_error(EXIT_USAGE, path, "slots are numbered 0 to %d", NACRE_SLOTS_MAX - 1);
   return EXIT_DONE;
+}
+
+bool volume_is_expected(const struct volume_options *options, const uint8_t fingerprint[32]) {
+  uint8_t expected[32];
+  return options->expect_id == NULL ||
+         (fingerprint_parse(options->expect_id, expected) && memcmp(expected, fingerprint, sizeof expected) == 0);
 }
 
 static bool has_slot(const struct nacre_public_info *info, enum nacre_slot_kind kind) {
@@ -235,7 +240,7 @@ static void take_choice(const struct volume_options *options, struct nacre_open_
 int volume_open(const struct volume_request *request, nacre_volume **out) {
   secret_harden_process();
   struct nacre_public_info info;
-  int code = check_options(request->path, request->options);
+  int code = volume_check_options(request->path, request->options);
   if (code == EXIT_DONE && request->backup == NULL)
     code = volume_check(request->path, request->read_only, &info);
   else if (code == EXIT_DONE)

@@ -68,6 +68,10 @@ struct nacre_target volume_plain_target(const char *path);
 #define VOLUME_ID_TEXT_BYTES 33
 /* The public id as 32 hexadecimal digits. */
 void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]);
+/* Before anything is asked or opened: exit code, error said. */
+int volume_check_options(const char *path, const struct volume_options *options);
+/* Whether a volume of that fingerprint is what --expect-id asks for. */
+bool volume_is_expected(const struct volume_options *options, const uint8_t fingerprint[32]);
 /* Whether it can be opened at all, before anybody types a passphrase: exit code, error said. */
 int volume_check(const char *path, bool read_only, struct nacre_public_info *info);
 /* The same of a container whose header may be anything. */
