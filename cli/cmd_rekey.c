@@ -93,8 +93,8 @@ static int rekeying_end(struct rekeying *rekeying, const char *path, const struc
     print_done(path, options, report);
     return EXIT_DONE;
   }
-  if (err == NACRE_ERR_DAMAGED)
-    return report_error(EXIT_DAMAGED, path,
+  if (err == NACRE_ERR_DAMAGED || err == NACRE_ERR_IO)
+    return report_error(report_exit_code(err), path,
                         "%s; remove or restore them (nacre verify names them), then run rekey again", message);
   return report_message(path, err, message);
 }

@@ -1,8 +1,13 @@
 /* The rotation that `rekey` asks for. The volume's users go on meanwhile. */
 #include "fuse/task.h"
 
+#include <string.h>
+
 enum nacre_err task_rekey(struct task *t) {
   const char *request = task_request(t);
+  if (strstr(request, " slots_only=") == NULL || strstr(request, " cipher=") == NULL ||
+      strstr(request, " drop=") == NULL || strstr(request, " rate=") == NULL)
+    return NACRE_ERR_ARGUMENT;
   const struct nacre_rekey_options options = {
       .struct_size = sizeof options,
       .slots_only = control_field_number(request, "slots_only") != 0,

@@ -379,8 +379,10 @@ struct nacre_rekey_report {
  * under way it is brought to its end, at rate_bytes, and nothing else may be asked for (NACRE_ERR_IN_USE).
  * What breaks off, by NACRE_ERR_CANCELLED, an error or a crash, is carried on: by the next call; or, where a volume
  * is opened for writing with threads, by one of its own. Until it ends both keys are kept, and nothing is lost.
- * NACRE_ERR_DAMAGED: pieces of files cannot be read, so the old key is kept for them; all else is done.
- * Whoever has a copy of the container and a credential of that time can still read that copy. */
+ * NACRE_ERR_DAMAGED, NACRE_ERR_IO: something cannot be read, so the old key is kept for it; all else is done.
+ * Whoever has a copy of the container and a credential of that time can still read that copy, and with header and
+ * superblocks of that time what is left of the old blocks. NACRE_ERR_DAMAGED also, before anything is written, where the
+ * public key of the slot that opened the volume is not its own: whoever had the keys may have put his there. */
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *options,
                                                     struct nacre_rekey_report *report);
 struct nacre_rekey_status {
@@ -389,6 +391,8 @@ struct nacre_rekey_status {
   bool running;                     /* and a thread of this process is at it */
   uint32_t epoch;                   /* number of the key that is sealed under */
   uint64_t done_bytes, total_bytes; /* of the pass over the volume */
+  enum nacre_err stopped;           /* why the last one ended, in this opening */
+  char why[160];
 };
 NACRE_API NACRE_MUST_USE enum nacre_err nacre_rekey_get_status(nacre_volume *vol, struct nacre_rekey_status *status);
 

@@ -5,6 +5,8 @@
 #include "api/structs.h"
 #include "base/err.h"
 
+#include <string.h>
+
 /* One that is under way has all its keys already. */
 static enum nacre_err check_resumed(const struct nacre_rekey_options *o) {
   if (o->slots_only || o->cipher != NACRE_CIPHER_AUTO || o->drop_slots != 0)
@@ -32,11 +34,21 @@ enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *
   if (o.cipher < NACRE_CIPHER_AUTO || o.cipher > NACRE_CIPHER_AEGIS_256)
     return err_set(NACRE_ERR_ARGUMENT, "there is no such cipher");
   struct volume *v = vol->v;
+  bool resumed = rekey_is_under_way(v);
+  if (resumed)
+    ERR_TRY(check_resumed(&o));
   rekey_hold(v); /* this thread takes over */
-  const bool resumed = rekey_is_under_way(v);
+  resumed = rekey_is_under_way(v);
   const struct rekey_run run = {.progress = o.progress, .progress_arg = o.progress_arg, .cancel = o.cancel};
-  ERR_TRY(begin(v, &o, resumed));
-  ERR_TRY(rekey_finish(v, &run));
+  enum nacre_err err = begin(v, &o, resumed);
+  if (err == NACRE_OK)
+    err = rekey_finish(v, &run);
+  if (err != NACRE_OK) {
+    /* Who breaks it off wants it to rest. */
+    if (err != NACRE_ERR_CANCELLED && err != NACRE_ERR_DAMAGED)
+      rekey_resume(v);
+    return err;
+  }
   if (report) {
     struct rekey_status now;
     rekey_get_status(v, &now);
@@ -52,12 +64,14 @@ enum nacre_err nacre_rekey_get_status(nacre_volume *vol, struct nacre_rekey_stat
   ERR_TRY(struct_check(status));
   struct rekey_status now;
   rekey_get_status(vol->v, &now);
-  const struct nacre_rekey_status ours = {.struct_size = sizeof ours,
-                                          .under_way = now.under_way,
-                                          .running = now.running,
-                                          .epoch = now.epoch,
-                                          .done_bytes = now.done_bytes,
-                                          .total_bytes = now.total_bytes};
+  struct nacre_rekey_status ours = {.struct_size = sizeof ours,
+                                    .under_way = now.under_way,
+                                    .running = now.running,
+                                    .epoch = now.epoch,
+                                    .stopped = now.stopped,
+                                    .done_bytes = now.done_bytes,
+                                    .total_bytes = now.total_bytes};
+  memcpy(ours.why, now.why, sizeof ours.why);
   struct_give(status, &ours, sizeof ours);
   return NACRE_OK;
 }

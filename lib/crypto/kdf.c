@@ -53,9 +53,13 @@ uint64_t kdf_name_hash(const uint8_t seed[16], const void *name, size_t len) {
   return le64_get(hash);
 }
 
+void kdf_public_key(const uint8_t secret_key[32], uint8_t public_key[32]) {
+  crypto_scalarmult_base(public_key, secret_key);
+}
+
 void kdf_keypair(uint8_t public_key[32], uint8_t secret_key[32]) {
   env_random(secret_key, 32);
-  crypto_scalarmult_base(public_key, secret_key);
+  kdf_public_key(secret_key, public_key);
 }
 
 enum nacre_err kdf_seal_key(const uint8_t public_key[32], const uint8_t key[32],

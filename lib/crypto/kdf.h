@@ -39,6 +39,7 @@ uint64_t kdf_name_hash(const uint8_t seed[16], const void *name, size_t len);
 /* X25519 (libsodium's crypto_box_seal: X25519 and XSalsa20-Poly1305). */
 #define KDF_SEALED_KEY_BYTES 80
 void kdf_keypair(uint8_t public_key[32], uint8_t secret_key[32]);
+void kdf_public_key(const uint8_t secret_key[32], uint8_t public_key[32]);
 NACRE_MUST_USE enum nacre_err kdf_seal_key(const uint8_t public_key[32], const uint8_t key[32],
                                            uint8_t sealed[KDF_SEALED_KEY_BYTES]);
 /* NACRE_ERR_CREDENTIAL if it does not open. The public key is derived from the secret one. */

@@ -166,7 +166,8 @@ static enum nacre_err keyslot_damaged(enum nacre_err err, const char *what) {
 }
 
 static enum nacre_err keyslot_open_with(const struct keyslot *slot, const struct nacre_credential *cred,
-                                        struct keyslot_secrets *secrets, uint8_t master_key[32]) {
+                                        struct keyslot_secrets *secrets, uint8_t master_key[32],
+                                        uint8_t public_key[32]) {
   struct keyslot_material material = {cred->secret, cred->len};
   if (cred->form == CREDENTIAL_RECIPIENT)
     return err_set(NACRE_ERR_CREDENTIAL, "an age recipient opens nothing; its identity does");
@@ -178,12 +179,14 @@ static enum nacre_err keyslot_open_with(const struct keyslot *slot, const struct
   if (secmem_compare(secrets->derived + 32, slot->commitment, sizeof slot->commitment) != 0)
     return err_set(NACRE_ERR_CREDENTIAL, "the credential does not open this keyslot");
   ERR_TRY(keyslot_damaged(keyslot_unwrap(slot, secrets), "the keyslot is damaged"));
+  if (public_key != NULL)
+    kdf_public_key(secrets->slot_secret, public_key);
   return keyslot_damaged(kdf_unseal_key(secrets->slot_secret, slot->sealed_master, master_key),
                          "the keyslot's master key is damaged");
 }
 
 enum nacre_err keyslot_open(const struct keyslot *slot, const struct nacre_credential *cred,
-                            uint64_t kdf_memory_max_bytes, uint8_t master_key[32]) {
+                            uint64_t kdf_memory_max_bytes, uint8_t master_key[32], uint8_t public_key[32]) {
   memset(master_key, 0, 32);
   if (slot->kind == NACRE_SLOT_EMPTY || slot->kind != cred->kind)
     return err_set(NACRE_ERR_CREDENTIAL, "the keyslot is for another kind of credential");
@@ -192,7 +195,7 @@ enum nacre_err keyslot_open(const struct keyslot *slot, const struct nacre_crede
   struct keyslot_secrets *secrets = secmem_alloc(sizeof *secrets);
   if (secrets == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "no memory for a keyslot");
-  enum nacre_err err = keyslot_open_with(slot, cred, secrets, master_key);
+  enum nacre_err err = keyslot_open_with(slot, cred, secrets, master_key, public_key);
   secmem_free(secrets);
   return err;
 }

@@ -33,9 +33,10 @@ NACRE_MUST_USE enum nacre_err keyslot_make(const struct nacre_credential *cred, 
                                            const uint8_t master_key[32], struct keyslot *slot,
                                            uint8_t public_key[32]);
 /* NACRE_ERR_CREDENTIAL when it is of another kind or not this slot's; NACRE_ERR_LIMIT, NACRE_ERR_DAMAGED for costs.
- */
+ * public_key, where it is not NULL: the one that goes with the slot's secret, whatever the header says. */
 NACRE_MUST_USE enum nacre_err keyslot_open(const struct keyslot *slot, const struct nacre_credential *cred,
-                                           uint64_t kdf_memory_max_bytes, uint8_t master_key[32]);
+                                           uint64_t kdf_memory_max_bytes, uint8_t master_key[32],
+                                           uint8_t public_key[32]);
 
 /* Text of a recovery key: 160 bits, eight groups of five characters of which the fifth checks the group... */
 NACRE_MUST_USE enum nacre_err recovery_encode(const uint8_t secret[20], char text[NACRE_RECOVERY_TEXT_BYTES]);

@@ -36,9 +36,10 @@ struct fs_move {
   uint8_t *buf;        /* FS_MOVE_BYTES of room for what an extent says */
   uint32_t most_bytes; /* to move at once, and so to have room for; a chunk at least */
   bool no_room;        /* out: NACRE_ERR_NO_SPACE was for want of that; with less it may go */
+  bool unreadable;     /* out: the error is of what was to be moved, which cannot be read */
 };
 /* Write the extent of an older epoch that begins at the record `key`, if one does, anew under the current epoch.
- * *units: how much was written, on errors too. NACRE_ERR_DAMAGED where it cannot be read. */
+ * *units: how much was written, on errors too. */
 NACRE_MUST_USE enum nacre_err fs_move_extent(struct fs *fs, const struct key *key, struct fs_move *request,
                                              uint64_t *units);
 

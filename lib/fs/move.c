@@ -21,6 +21,7 @@ struct move {
   uint64_t version;   /* of the inode when it was found */
   uint32_t moved;     /* chunks that the last step moved; 0: the file changed meanwhile */
   uint64_t units;     /* written in all */
+  uint64_t used;      /* bytes of the buffer that data was in */
 };
 
 /* NACRE_ERR_NOT_FOUND where nothing of an older epoch begins at `first`. */
@@ -122,9 +123,11 @@ static enum nacre_err move_extent(struct move *m, uint64_t first) {
       end = first + m->from.x.count + m->left;
     if (err == NACRE_OK)
       err = data_read(m->fs->engine, &m->from.x, 0, m->from.x.count, m->request->buf);
+    m->request->unreadable = err != NACRE_OK;
     m->moved = 0;
     if (err == NACRE_OK)
       err = move_once(m);
+    m->used = u64_max(m->used, (uint64_t)m->from.x.count * m->from.x.chunk_bytes);
     /* Where the file changed meanwhile, what was read may be another's by now. */
     if (err != NACRE_OK && (err != NACRE_ERR_DAMAGED || is_current(m)))
       return err;
@@ -137,6 +140,7 @@ enum nacre_err fs_move_extent(struct fs *fs, const struct key *key, struct fs_mo
   struct move m = {.fs = fs, .request = request};
   *units = 0;
   enum nacre_err err = inode_get(fs, key->object, &m.inode);
+  request->unreadable = err != NACRE_OK;
   if (err == NACRE_ERR_NOT_FOUND)
     return NACRE_OK; /* being deleted */
   if (err != NACRE_OK)
@@ -145,6 +149,6 @@ enum nacre_err fs_move_extent(struct fs *fs, const struct key *key, struct fs_mo
   *units = m.units;
   inode_put(fs, m.inode);
   reclaim_zombies(fs);
-  secmem_wipe(request->buf, FS_MOVE_BYTES);
+  secmem_wipe(request->buf, (size_t)u64_min(m.used, FS_MOVE_BYTES));
   return err;
 }

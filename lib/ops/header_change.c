@@ -45,6 +45,9 @@ static enum nacre_err write_all(struct volume *v, struct header_change *c, struc
 
 static void swap(struct volume *v, struct header_change *c) {
   struct header_change old = {.header = v->header, .sealed = v->sealed, .master_key = v->master_key};
+  /* Another key pair in the slot that opened the volume is one that was drawn here. */
+  if (memcmp(v->sealed->slots[v->slot].public_key, c->sealed->slots[v->slot].public_key, 32) != 0)
+    v->slot_forged = false;
   v->header = c->header;
   v->sealed = c->sealed;
   v->master_key = c->master_key;
@@ -70,6 +73,8 @@ enum nacre_err header_change_commit(struct volume *v, struct header_change *c) {
   if (err != NACRE_OK)
     return err;
   v->header_failed = false;
+  pthread_mutex_lock(&v->header_lock);
   swap(v, c);
+  pthread_mutex_unlock(&v->header_lock);
   return NACRE_OK;
 }

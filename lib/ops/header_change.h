@@ -2,7 +2,7 @@
  * superblock that refuses every older header, are durable.
  *
  * begin, then edit header and sealed (and master_key where a new one is wanted), then commit, all under the volume's
- * header_lock; free in any case. */
+ * change_lock; free in any case. */
 #ifndef NACRE_OPS_HEADER_CHANGE_H
 #define NACRE_OPS_HEADER_CHANGE_H
 

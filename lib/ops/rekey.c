@@ -7,6 +7,8 @@
 #include "ops/header_change.h"
 #include "ops/rewrite.h"
 
+#include <stdio.h>
+
 /* ---- The beginning: new keys ---- */
 
 /* The same slots under the new master key: nobody's credential is needed, since each slot has a public key. */
@@ -45,10 +47,22 @@ static enum nacre_err add_epoch(struct header_change *c, enum nacre_cipher ciphe
   return NACRE_OK;
 }
 
+/* Whoever had the keys once, and may write to the container, can have put his own public key in a slot's place: the
+ * new master key would be his, and not the owner's. Of the slot that opened the volume that shows. */
+static enum nacre_err check_own_slot(const struct volume *v) {
+  if (!v->slot_forged)
+    return NACRE_OK;
+  return err_set(NACRE_ERR_DAMAGED,
+                 "the public key of slot %u is not its own: somebody who had the keys has changed the header; change "
+                 "every credential first",
+                 v->slot);
+}
+
 static enum nacre_err begin_locked(struct volume *v, const struct rekey_request *request, struct header_change *c) {
   ERR_TRY(header_change_begin(v, c));
   if (header_older_epoch(c->sealed) != NULL)
     return err_set(NACRE_ERR_IN_USE, "a rotation is under way; it has to come to its end first");
+  ERR_TRY(check_own_slot(v));
   env_random(c->master_key, 32);
   ERR_TRY(reseal_slots(c, request->drop_slots));
   if (!request->slots_only) {
@@ -65,9 +79,9 @@ enum nacre_err rekey_begin(struct volume *v, const struct rekey_request *request
     return err_set(NACRE_ERR_UNSUPPORTED, "this build or machine lacks that cipher");
   if (request->cipher != NACRE_CIPHER_AUTO && request->slots_only)
     return err_set(NACRE_ERR_ARGUMENT, "another cipher takes new keys for the content, too");
-  pthread_mutex_lock(&v->header_lock);
+  pthread_mutex_lock(&v->change_lock);
   enum nacre_err err = begin_locked(v, request, &c);
-  pthread_mutex_unlock(&v->header_lock);
+  pthread_mutex_unlock(&v->change_lock);
   header_change_free(&c);
   return err;
 }
@@ -82,7 +96,7 @@ bool rekey_is_under_way(struct volume *v) {
 enum nacre_err rekey_set_rate(struct volume *v, uint64_t rate_bytes) {
   struct header_change c = {0};
   enum nacre_err err = NACRE_OK;
-  pthread_mutex_lock(&v->header_lock);
+  pthread_mutex_lock(&v->change_lock);
   bool same = v->sealed->rekey_rate == rate_bytes;
   if (!same)
     err = header_change_begin(v, &c);
@@ -90,7 +104,7 @@ enum nacre_err rekey_set_rate(struct volume *v, uint64_t rate_bytes) {
     c.sealed->rekey_rate = rate_bytes;
     err = header_change_commit(v, &c);
   }
-  pthread_mutex_unlock(&v->header_lock);
+  pthread_mutex_unlock(&v->change_lock);
   header_change_free(&c);
   return err;
 }
@@ -111,9 +125,9 @@ static enum nacre_err forget_locked(struct volume *v, struct header_change *c) {
 
 static enum nacre_err forget_older(struct volume *v) {
   struct header_change c;
-  pthread_mutex_lock(&v->header_lock);
+  pthread_mutex_lock(&v->change_lock);
   enum nacre_err err = forget_locked(v, &c);
-  pthread_mutex_unlock(&v->header_lock);
+  pthread_mutex_unlock(&v->change_lock);
   header_change_free(&c);
   return err;
 }
@@ -142,10 +156,19 @@ static enum nacre_err finish(struct volume *v, const struct rekey_run *run) {
   return forget_older(v);
 }
 
+/* Why the last one stopped, for whoever asks how it is going. */
+static void remember_failure(struct volume *v, enum nacre_err err) {
+  pthread_mutex_lock(&v->header_lock);
+  v->rekey.stopped = err;
+  (void)snprintf(v->rekey.why, sizeof v->rekey.why, "%s", err == NACRE_OK ? "" : err_message());
+  pthread_mutex_unlock(&v->header_lock);
+}
+
 enum nacre_err rekey_finish(struct volume *v, const struct rekey_run *run) {
   if (atomic_exchange(&v->rekey.running, true))
     return err_set(NACRE_ERR_IN_USE, "a rotation is being carried on already");
   enum nacre_err err = finish(v, run);
+  remember_failure(v, err);
   atomic_store(&v->rekey.running, false);
   return err;
 }
@@ -162,7 +185,7 @@ static void *resume_main(void *arg) {
 }
 
 void rekey_resume(struct volume *v) {
-  if (!rekey_is_under_way(v) || engine_check_writable(v->engine) != NACRE_OK)
+  if (!v->rekey.by_itself || !rekey_is_under_way(v) || engine_check_writable(v->engine) != NACRE_OK)
     return;
   pthread_mutex_lock(&v->rekey.thread_lock);
   if (!v->rekey.has_thread) {
@@ -189,4 +212,8 @@ void rekey_get_status(struct volume *v, struct rekey_status *out) {
                                .total_bytes = atomic_load(&v->rekey.total_bytes),
                                .written_bytes = atomic_load(&v->rekey.written_bytes),
                                .epoch = engine_epoch(v->engine)};
+  pthread_mutex_lock(&v->header_lock);
+  out->stopped = v->rekey.stopped;
+  memcpy(out->why, v->rekey.why, sizeof out->why);
+  pthread_mutex_unlock(&v->header_lock);
 }

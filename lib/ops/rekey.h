@@ -34,7 +34,7 @@ NACRE_MUST_USE enum nacre_err rekey_set_rate(struct volume *v, uint64_t rate_byt
  * rewritten: all else has been, and both keys stay. */
 NACRE_MUST_USE enum nacre_err rekey_finish(struct volume *v, const struct rekey_run *run);
 
-/* Carry on in a thread of the volume's own, if one is under way. */
+/* Carry on in a thread of the volume's own, if one is under way and the volume is open for that. */
 void rekey_resume(struct volume *v);
 /* End that thread, if there is one, wherever it is. */
 void rekey_hold(struct volume *v);
@@ -45,6 +45,8 @@ struct rekey_status {
   uint64_t done_bytes, total_bytes; /* of the pass that runs, or ran last */
   uint64_t written_bytes;           /* by the one that runs or ran last, in all */
   uint32_t epoch;
+  enum nacre_err stopped; /* why the last one ended, in this opening */
+  char why[160];
 };
 void rekey_get_status(struct volume *v, struct rekey_status *out);
 

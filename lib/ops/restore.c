@@ -194,8 +194,8 @@ static enum nacre_err restore_locked(struct volume *v, bool dry_run, struct nacr
 }
 
 enum nacre_err restore_header(struct volume *v, bool dry_run, struct nacre_restore_report *report) {
-  pthread_mutex_lock(&v->header_lock);
+  pthread_mutex_lock(&v->change_lock);
   enum nacre_err err = restore_locked(v, dry_run, report);
-  pthread_mutex_unlock(&v->header_lock);
+  pthread_mutex_unlock(&v->change_lock);
   return err;
 }

@@ -3,8 +3,8 @@
 #include "base/err.h"
 #include "base/secmem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 /* Where space is short, what is moved at once gets smaller, down to this. */
@@ -21,13 +21,15 @@ struct rewrite {
   struct fs *fs;
   const struct rewrite_options *options;
   struct fs_move move;
-  uint64_t begun_ms;
-  uint64_t written_units; /* since then */
-  uint64_t commit_units;  /* written by the last commit */
-  uint64_t damaged;       /* extents of this pass that cannot be read */
-  char why[256];          /* the first of them */
-  bool clean;             /* nothing was found in this pass */
-  bool fruitful;          /* something was moved in it */
+  uint64_t due_ms;      /* when as much as was written may have been */
+  uint64_t paced_units; /* written, as far as due_ms goes */
+  uint64_t written_units;
+  uint64_t commit_units; /* written by the last commit */
+  uint64_t damaged;      /* extents and nodes of this pass that cannot be read */
+  enum nacre_err first;  /* what the first of them met */
+  char why[256];
+  bool clean;    /* nothing was found in this pass */
+  bool fruitful; /* something was moved in it */
 };
 
 static uint64_t now_ms(void) {
@@ -46,10 +48,12 @@ static enum nacre_err pace(struct rewrite *r) {
   }
   if (rate == 0)
     return NACRE_OK;
-  /* In milliseconds; units are few enough for that in 64 bits. */
-  const uint64_t due_ms = r->begun_ms + r->written_units * (FORMAT_UNIT_BYTES * 1000ull) / rate;
-  for (uint64_t now = now_ms(); now < due_ms; now = now_ms()) {
-    const uint64_t left = due_ms - now;
+  const uint64_t bytes = (r->written_units - r->paced_units) * FORMAT_UNIT_BYTES;
+  r->paced_units = r->written_units;
+  /* From now: time that passed with nothing written is not made up for. A step has 64 MiB and a commit at most. */
+  r->due_ms = u64_max(r->due_ms, now_ms()) + bytes * 1000 / rate;
+  for (uint64_t now = now_ms(); now < r->due_ms; now = now_ms()) {
+    const uint64_t left = r->due_ms - now;
     const struct timespec pause = {.tv_nsec = (long)(left < PAUSE_MAX_MS ? left : PAUSE_MAX_MS) * 1000000};
     nanosleep(&pause, NULL);
     ERR_TRY(cancel_check(r->options->cancel));
@@ -72,22 +76,30 @@ static enum nacre_err move_extent(struct rewrite *r, const struct key *key) {
     enum nacre_err err = fs_move_extent(r->fs, key, &r->move, &units);
     r->written_units += units;
     r->fruitful |= units > 0;
+    if (err == NACRE_OK && r->move.most_bytes < FS_MOVE_BYTES)
+      r->move.most_bytes *= 2;
     if (err != NACRE_ERR_NO_SPACE || !r->move.no_room || r->move.most_bytes <= MOVE_MIN_BYTES)
       return err;
     r->move.most_bytes /= 2;
   }
 }
 
-/* A piece of a file that cannot be read must not keep the rest under the older key. */
+/* What cannot be read must not keep the rest under the older key. Anything else that goes wrong ends the pass. */
+static enum nacre_err pass_over(struct rewrite *r, enum nacre_err err, bool unreadable) {
+  if (!unreadable || (err != NACRE_ERR_DAMAGED && err != NACRE_ERR_IO && err != NACRE_ERR_UNSUPPORTED))
+    return err;
+  r->clean = false;
+  if (r->damaged == 0)
+    r->first = err == NACRE_ERR_IO ? NACRE_ERR_IO : NACRE_ERR_DAMAGED;
+  if (r->damaged++ == 0)
+    (void)snprintf(r->why, sizeof r->why, "%s", err_message());
+  return NACRE_OK;
+}
+
 static enum nacre_err move_extents(struct rewrite *r, const struct rewrite_leaf *leaf) {
   for (unsigned i = 0; i < leaf->count; i++) {
-    enum nacre_err err = move_extent(r, &leaf->extents[i]);
-    if (err == NACRE_ERR_DAMAGED) {
-      if (r->damaged++ == 0)
-        strncpy(r->why, err_message(), sizeof r->why - 1);
-    } else if (err != NACRE_OK) {
-      return err;
-    }
+    const enum nacre_err err = move_extent(r, &leaf->extents[i]);
+    ERR_TRY(pass_over(r, err, r->move.unreadable));
     ERR_TRY(pace(r));
   }
   return NACRE_OK;
@@ -116,7 +128,7 @@ static enum nacre_err pass(struct rewrite *r) {
   r->damaged = 0;
   enum nacre_err err = NACRE_OK;
   while (err == NACRE_OK && !leaf->last) {
-    err = engine_rewrite_look(r->engine, leaf);
+    err = pass_over(r, engine_rewrite_look(r->engine, leaf), true);
     if (err != NACRE_OK)
       break;
     r->clean = r->clean && leaf->count == 0 && !leaf->stale;
@@ -139,7 +151,7 @@ static enum nacre_err passes(struct rewrite *r) {
       return NACRE_OK;
     fruitless = r->fruitful ? 0 : fruitless + 1;
     if (r->damaged > 0 && fruitless > 0)
-      return err_set(NACRE_ERR_DAMAGED, "%llu pieces of files cannot be read and keep the older key in use: %s",
+      return err_set(r->first, "%llu places cannot be read and keep the older key in use: %s",
                      (unsigned long long)r->damaged, r->why);
     if (fruitless == FRUITLESS_MAX)
       return err_set(NACRE_ERR_DAMAGED, "blocks under the older key belong to no file; verify names them");
@@ -149,7 +161,7 @@ static enum nacre_err passes(struct rewrite *r) {
 }
 
 enum nacre_err rewrite_older(struct engine *e, struct fs *fs, const struct rewrite_options *options) {
-  struct rewrite r = {.engine = e, .fs = fs, .options = options, .begun_ms = now_ms()};
+  struct rewrite r = {.engine = e, .fs = fs, .options = options};
   r.move = (struct fs_move){.buf = malloc(FS_MOVE_BYTES), .most_bytes = FS_MOVE_BYTES};
   if (r.move.buf == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");

@@ -17,7 +17,8 @@ struct rewrite_options {
   _Atomic uint64_t *done_bytes, *total_bytes, *written_bytes;
 };
 
-/* NACRE_OK when a whole pass found nothing. NACRE_ERR_DAMAGED when nothing is left but what cannot be read. */
+/* NACRE_OK when a whole pass found nothing. NACRE_ERR_DAMAGED or NACRE_ERR_IO when nothing is left but what cannot be
+ * read. */
 NACRE_MUST_USE enum nacre_err rewrite_older(struct engine *e, struct fs *fs, const struct rewrite_options *options);
 
 #endif

@@ -154,9 +154,9 @@ enum nacre_err slot_order_apply(struct volume *v, const uint8_t *bytes, size_t l
   struct slot_order *order = malloc(sizeof *order);
   if (order == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
-  pthread_mutex_lock(&v->header_lock);
+  pthread_mutex_lock(&v->change_lock);
   enum nacre_err err = apply_locked(v, bytes, len, &c, order, index);
-  pthread_mutex_unlock(&v->header_lock);
+  pthread_mutex_unlock(&v->change_lock);
   header_change_free(&c);
   free(order);
   return err;

@@ -80,9 +80,9 @@ enum nacre_err slots_add(struct volume *v, const struct slot_request *request, u
   struct nacre_kdf_cost cost;
   ERR_TRY(slot_cost(request->cred, request->cost, &cost));
   struct header_change c;
-  pthread_mutex_lock(&v->header_lock);
+  pthread_mutex_lock(&v->change_lock);
   enum nacre_err err = add_locked(v, request, &cost, &c, index);
-  pthread_mutex_unlock(&v->header_lock);
+  pthread_mutex_unlock(&v->change_lock);
   header_change_free(&c);
   return err;
 }
@@ -105,9 +105,9 @@ static enum nacre_err remove_locked(struct volume *v, uint32_t index, bool force
 
 enum nacre_err slots_remove(struct volume *v, uint32_t index, bool force) {
   struct header_change c;
-  pthread_mutex_lock(&v->header_lock);
+  pthread_mutex_lock(&v->change_lock);
   enum nacre_err err = remove_locked(v, index, force, &c);
-  pthread_mutex_unlock(&v->header_lock);
+  pthread_mutex_unlock(&v->change_lock);
   header_change_free(&c);
   return err;
 }
@@ -124,9 +124,9 @@ enum nacre_err slots_change(struct volume *v, uint32_t index, const struct slot_
   struct nacre_kdf_cost cost;
   ERR_TRY(slot_cost(request->cred, request->cost, &cost));
   struct header_change c;
-  pthread_mutex_lock(&v->header_lock);
+  pthread_mutex_lock(&v->change_lock);
   enum nacre_err err = change_locked(v, index, request, &cost, &c);
-  pthread_mutex_unlock(&v->header_lock);
+  pthread_mutex_unlock(&v->change_lock);
   header_change_free(&c);
   return err;
 }

@@ -168,8 +168,8 @@ static enum nacre_err try_slots(const struct headers *h, const struct nacre_cred
       seen.over_limit = true;
       break;
     }
-    enum nacre_err err =
-        keyslot_open(&h->copy[a->copy].slots[a->slot], cred, options->kdf_memory_max_bytes, out->master_key);
+    enum nacre_err err = keyslot_open(&h->copy[a->copy].slots[a->slot], cred, options->kdf_memory_max_bytes,
+                                      out->master_key, out->public_key);
     if (err == NACRE_OK) {
       ERR_TRY(cancel_check(options->cancel));
       err = choose(h, all, a, out);

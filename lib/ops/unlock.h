@@ -20,6 +20,7 @@ struct unlocked {
   struct header_sealed *sealed; /* secmem */
   unsigned copy;                /* the authentic copy of the highest sequence */
   uint32_t slot;                /* the slot that the credential opened, present in that copy */
+  uint8_t public_key[32];       /* of that slot's secret */
   bool stale[HEADERS_COPIES];   /* not as that copy is: damaged, left behind or another's, to be written anew */
   uint64_t work_bytes;          /* memory times passes of what was tried */
 };

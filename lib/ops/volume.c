@@ -144,6 +144,7 @@ static enum nacre_err open_unlocked(struct volume *v, const struct volume_option
   v->master_key = u->master_key;
   v->sealed = u->sealed;
   v->slot = u->slot;
+  v->slot_forged = secmem_compare(v->sealed->slots[u->slot].public_key, u->public_key, sizeof u->public_key) != 0;
   u->master_key = NULL;
   u->sealed = NULL;
   header_fingerprint(v->sealed, v->fingerprint);
@@ -268,6 +269,7 @@ enum nacre_err volume_open(struct store *store, const struct volume_options *opt
   v->memory_bytes = options->memory_bytes;
   v->header_borrowed = options->header != NULL;
   v->header_force = options->header_force;
+  pthread_mutex_init(&v->change_lock, NULL);
   pthread_mutex_init(&v->header_lock, NULL);
   pthread_mutex_init(&v->rekey.thread_lock, NULL);
   anchor_start(&v->anchor, options->anchor, options->anchor_ctx, options->accept_rollback);
@@ -277,8 +279,8 @@ enum nacre_err volume_open(struct store *store, const struct volume_options *opt
     return err;
   }
   anchor_opened(&v->anchor, v->engine);
-  if (options->threads > 0 && !options->hold_rekey && !v->header_borrowed)
-    rekey_resume(v);
+  v->rekey.by_itself = options->threads > 0 && !options->hold_rekey && !v->header_borrowed;
+  rekey_resume(v);
   *out = v;
   return NACRE_OK;
 }
@@ -288,6 +290,7 @@ void volume_free(struct volume *v) {
   take_apart(v);
   store_close(&v->store);
   anchor_end(&v->anchor);
+  pthread_mutex_destroy(&v->change_lock);
   pthread_mutex_destroy(&v->header_lock);
   pthread_mutex_destroy(&v->rekey.thread_lock);
   free(v);

@@ -10,7 +10,10 @@
 
 /* A rotation that is being carried on. */
 struct volume_rekey {
-  atomic_bool running; /* by whichever thread */
+  bool by_itself;         /* what is under way is carried on unasked */
+  atomic_bool running;    /* by whichever thread */
+  enum nacre_err stopped; /* why the last one ended; this and the next under header_lock */
+  char why[160];
   _Atomic uint64_t done_bytes, total_bytes, written_bytes;
   pthread_mutex_t thread_lock; /* over the next two */
   pthread_t thread;
@@ -26,7 +29,9 @@ struct volume {
   struct engine *engine;
   struct fs *fs;
   uint8_t *master_key;
-  pthread_mutex_t header_lock; /* over header, sealed, master_key and header_failed */
+  /* One change of the header at a time, commits and all; over header_failed. Before header_lock, which is over
+   * header, sealed and master_key, for an instant: only a change replaces them, so that it reads them without. */
+  pthread_mutex_t change_lock, header_lock;
   struct header *header;
   struct header_sealed *sealed;
   bool header_failed; /* a change broke off: nobody knows what the copies hold */
@@ -34,7 +39,8 @@ struct volume {
   bool header_borrowed; /* header and sealed are a backup's, not yet those of the copies */
   uint8_t fingerprint[32];
   struct anchor anchor;
-  uint32_t slot; /* the one that opened it */
+  uint32_t slot;    /* the one that opened it */
+  bool slot_forged; /* the public key that the header has for it is not its own; under change_lock */
   struct volume_rekey rekey;
   uint64_t memory_bytes;
 };

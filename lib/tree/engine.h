@@ -211,7 +211,8 @@ struct rewrite_leaf {
   struct key extents[REWRITE_EXTENTS_MAX];
   uint64_t units; /* of all extents that were looked at, and of the leaf */
 };
-/* What one leaf has from leaf->from on. Where it has more extents than there is room for, they are met next. */
+/* What one leaf has from leaf->from on. Where it has more extents than there is room for, they are met next. On an
+ * error nothing was found, and leaf->from and last say where to go on behind the node that cannot be read. */
 NACRE_MUST_USE enum nacre_err engine_rewrite_look(struct engine *e, struct rewrite_leaf *leaf);
 /* Have the nodes on the way to a key written anew by the next commit, if any of them is of an older epoch. Counts as
  * one record. */

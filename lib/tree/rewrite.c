@@ -63,7 +63,13 @@ enum nacre_err engine_rewrite_look(struct engine *e, struct rewrite_leaf *leaf) 
     pthread_rwlock_unlock(&t->lock);
     if (!missing.set)
       return NACRE_OK;
-    ERR_TRY(tree_load_missing(t, &missing, &retry));
+    enum nacre_err err = tree_load_missing(t, &missing, &retry);
+    if (err != NACRE_OK) {
+      /* Beside a node that cannot be read it goes on. */
+      leaf->last = !missing.has_high;
+      leaf->from = missing.high;
+      return err;
+    }
   }
 }
 

@@ -64,7 +64,7 @@ static void try_foreign(struct feed *f, const struct nacre_credential *cred) {
   slot.body_len = (uint32_t)feed_u8(f);
   feed_copy(f, slot.body, slot.body_len);
   if (is_cheap(&slot))
-    FUZZ_CHECK(keyslot_open(&slot, cred, MEMORY_MAX_BYTES, opened) != NACRE_OK);
+    FUZZ_CHECK(keyslot_open(&slot, cred, MEMORY_MAX_BYTES, opened, NULL) != NACRE_OK);
 }
 
 static void flip(struct feed *f, uint8_t *bytes, size_t len) {
@@ -77,7 +77,7 @@ static void try_changed(struct feed *f, const struct nacre_credential *cred) {
   uint8_t public_key[32], opened[32], which = feed_u8(f);
   const struct nacre_kdf_cost cost = {.memory_bytes = 32u << 10, .passes = 1, .lanes = 1};
   FUZZ_CHECK(keyslot_make(cred, &cost, master_key, &slot, public_key) == NACRE_OK);
-  FUZZ_CHECK(keyslot_open(&slot, cred, MEMORY_MAX_BYTES, opened) == NACRE_OK);
+  FUZZ_CHECK(keyslot_open(&slot, cred, MEMORY_MAX_BYTES, opened, NULL) == NACRE_OK);
   FUZZ_CHECK(memcmp(opened, master_key, sizeof opened) == 0);
   struct keyslot was = slot;
   switch (which % 8) {
@@ -108,7 +108,7 @@ static void try_changed(struct feed *f, const struct nacre_credential *cred) {
   }
   bool same_cost = memcmp(&was.cost, &slot.cost, sizeof was.cost) == 0;
   if ((which % 8 > 1 || was.kind != slot.kind || !same_cost) && is_cheap(&slot))
-    FUZZ_CHECK(keyslot_open(&slot, cred, MEMORY_MAX_BYTES, opened) != NACRE_OK);
+    FUZZ_CHECK(keyslot_open(&slot, cred, MEMORY_MAX_BYTES, opened, NULL) != NACRE_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -275,6 +275,39 @@ static void test_every_superblock_is_new(void **state) {
   check_content(a->vol);
 }
 
+/* Somebody who had the keys puts his own public key in a slot's place, so that the next rotation is for him. */
+static void forge_public_key(struct api *a) {
+  const struct unlock_options options = {.kdf_memory_max_bytes = 1u << 30};
+  struct headers *h = calloc(1, sizeof *h);
+  struct unlocked u;
+  uint8_t secret[32], *raw = malloc(FORMAT_HEADER_BYTES);
+  ok(headers_read(&a->memory, h));
+  ok(unlock(h, a->cred, &options, &u));
+  kdf_keypair(u.sealed->slots[0].public_key, secret);
+  h->copy[0].sequence++;
+  ok(header_encode(&h->copy[0], u.sealed, u.master_key, raw));
+  ok(headers_write(&a->memory, raw));
+  unlocked_free(&u);
+  headers_free(h);
+  free(h);
+  free(raw);
+}
+
+static void test_forged_public_key(void **state) {
+  struct api *a = *state;
+  nacre_credential *fresh = raw_key(9);
+  ok(nacre_volume_close(a->vol));
+  forge_public_key(a);
+  ok(nacre_volume_open(&a->target, NULL, a->cred, &a->vol));
+  assert_int_equal(rekey(a->vol, NACRE_CIPHER_AUTO), NACRE_ERR_DAMAGED);
+  assert_non_null(strstr(nacre_last_error(), "is not its own"));
+  assert_false(status_of(a->vol).under_way);
+  ok(nacre_slot_change(a->vol, 0, fresh, NULL)); /* draws a pair of its own */
+  ok(rekey(a->vol, NACRE_CIPHER_AUTO));
+  ok(reopen(a, fresh));
+  nacre_credential_free(fresh);
+}
+
 /* ---- Breaking off ---- */
 
 struct stopper {
@@ -360,14 +393,27 @@ static void spoil(struct api *a) {
   put_at(a, x.unit * FORMAT_UNIT_BYTES, block, sizeof block);
 }
 
+/* How many are under an older key. */
+static unsigned old_extents(struct api *a) {
+  struct rewrite_leaf leaf = {.last = false};
+  unsigned count = 0;
+  while (!leaf.last) {
+    ok(engine_rewrite_look(a->vol->v->engine, &leaf));
+    count += leaf.count;
+  }
+  return count;
+}
+
 static void test_what_cannot_be_read_keeps_both_keys(void **state) {
   struct api *a = *state;
   make_content(a->vol);
   ok(nacre_volume_sync(a->vol));
   spoil(a);
   assert_int_equal(rekey(a->vol, NACRE_CIPHER_AUTO), NACRE_ERR_DAMAGED);
-  assert_non_null(strstr(nacre_last_error(), "1 pieces of files"));
+  assert_non_null(strstr(nacre_last_error(), "1 places cannot be read"));
   assert_true(status_of(a->vol).under_way);
+  assert_int_equal(status_of(a->vol).stopped, NACRE_ERR_DAMAGED);
+  assert_int_equal(old_extents(a), 1); /* all else is done */
   ok(reopen(a, a->cred));
   assert_int_equal(rekey(a->vol, NACRE_CIPHER_AUTO), NACRE_ERR_DAMAGED);
   spoil(a); /* as it was */
@@ -428,6 +474,7 @@ int main(void) {
       WITH_VOLUME(test_slots_only),
       WITH_VOLUME(test_old_header_opens_nothing),
       WITH_VOLUME(test_every_superblock_is_new),
+      WITH_VOLUME(test_forged_public_key),
       WITH_VOLUME(test_is_broken_off_and_carried_on),
       WITH_VOLUME(test_goes_on_by_itself),
       WITH_VOLUME(test_what_cannot_be_read_keeps_both_keys),

@@ -54,14 +54,14 @@ static void test_each_kind_opens_its_slot(void **state) {
     assert_int_equal(keyslot_make(right, &cost, master, &slot, public_key), NACRE_OK);
     assert_int_equal((int)slot.kind, kind);
     assert_int_equal(slot.cost.passes, slot_kind_has_kdf((enum nacre_slot_kind)kind) ? 1 : 0);
-    assert_int_equal(keyslot_open(&slot, right, memory_max, back), NACRE_OK);
+    assert_int_equal(keyslot_open(&slot, right, memory_max, back, NULL), NACRE_OK);
     assert_memory_equal(back, master, 32);
-    assert_int_equal(keyslot_open(&slot, wrong, memory_max, back), NACRE_ERR_CREDENTIAL);
+    assert_int_equal(keyslot_open(&slot, wrong, memory_max, back, NULL), NACRE_ERR_CREDENTIAL);
     assert_true(bytes_all_zero(back, 32));
     for (int other = NACRE_SLOT_PASSPHRASE; other <= NACRE_SLOT_FIDO2; other++) {
       struct nacre_credential *foreign = any_credential((enum nacre_slot_kind)other, 1);
       if (other != kind)
-        assert_int_equal(keyslot_open(&slot, foreign, memory_max, back), NACRE_ERR_CREDENTIAL);
+        assert_int_equal(keyslot_open(&slot, foreign, memory_max, back, NULL), NACRE_ERR_CREDENTIAL);
       credential_free(foreign);
     }
     credential_free(right);
@@ -92,7 +92,7 @@ static void test_resealing_by_public_key(void **state) {
   struct nacre_credential *cred = credential(NACRE_SLOT_RAW_KEY, raw, sizeof raw);
   assert_int_equal(keyslot_make(cred, &cost, master, &slot, public_key), NACRE_OK);
   assert_int_equal(kdf_seal_key(public_key, next, slot.sealed_master), NACRE_OK);
-  assert_int_equal(keyslot_open(&slot, cred, memory_max, back), NACRE_OK);
+  assert_int_equal(keyslot_open(&slot, cred, memory_max, back, NULL), NACRE_OK);
   assert_memory_equal(back, next, 32);
   credential_free(cred);
 }
@@ -102,7 +102,7 @@ static void flip_all(struct keyslot *slot, uint8_t *field, size_t len, const str
   uint8_t back[32];
   for (size_t bit = 0; bit < len * 8; bit++) {
     field[bit / 8] ^= (uint8_t)(1u << bit % 8);
-    assert_int_equal(keyslot_open(slot, cred, memory_max, back), expected);
+    assert_int_equal(keyslot_open(slot, cred, memory_max, back, NULL), expected);
     assert_true(bytes_all_zero(back, 32));
     field[bit / 8] ^= (uint8_t)(1u << bit % 8);
   }
@@ -121,7 +121,7 @@ static void test_every_flip_is_noticed(void **state) {
   flip_all(&slot, slot.wrapped_secret, sizeof slot.wrapped_secret, cred, NACRE_ERR_DAMAGED);
   flip_all(&slot, slot.sealed_master, sizeof slot.sealed_master, cred, NACRE_ERR_DAMAGED);
   slot.cost.lanes = 1; /* means nothing for a raw key, but is bound */
-  assert_int_equal(keyslot_open(&slot, cred, memory_max, back), NACRE_ERR_DAMAGED);
+  assert_int_equal(keyslot_open(&slot, cred, memory_max, back, NULL), NACRE_ERR_DAMAGED);
   credential_free(cred);
 }
 
@@ -136,14 +136,14 @@ static void test_the_body_is_bound(void **state) {
   assert_int_equal(slot.body_len, sizeof body);
   assert_memory_equal(slot.body, body, sizeof body);
   slot.body_len--;
-  assert_int_equal(keyslot_open(&slot, cred, memory_max, back), NACRE_ERR_DAMAGED);
+  assert_int_equal(keyslot_open(&slot, cred, memory_max, back, NULL), NACRE_ERR_DAMAGED);
   slot.body_len += 2;
-  assert_int_equal(keyslot_open(&slot, cred, memory_max, back), NACRE_ERR_DAMAGED);
+  assert_int_equal(keyslot_open(&slot, cred, memory_max, back, NULL), NACRE_ERR_DAMAGED);
   slot.body_len--;
   flip_all(&slot, slot.body, 20, cred, NACRE_ERR_DAMAGED);
   flip_all(&slot, slot.body + sizeof body - 1, 1, cred, NACRE_ERR_DAMAGED);
   assert_int_equal(credential_new_sealed(NACRE_SLOT_UNATTENDED, cred->secret, NULL, 0, &bare), NACRE_OK);
-  assert_int_equal(keyslot_open(&slot, bare, memory_max, back), NACRE_OK);
+  assert_int_equal(keyslot_open(&slot, bare, memory_max, back, NULL), NACRE_OK);
   assert_memory_equal(back, master, 32);
   /* The key alone opens, but makes none. */
   assert_int_equal(keyslot_make(bare, &cost, master, &slot, public_key), NACRE_ERR_ARGUMENT);
@@ -205,13 +205,13 @@ static void test_hostile_costs(void **state) {
   assert_int_equal(keyslot_make(cred, &cost, master, &slot, public_key), NACRE_OK);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     slot.cost = cases[i].cost;
-    assert_int_equal(keyslot_open(&slot, cred, memory_max, back), cases[i].err);
+    assert_int_equal(keyslot_open(&slot, cred, memory_max, back, NULL), cases[i].err);
   }
   slot.cost = cost;
-  assert_int_equal(keyslot_open(&slot, cred, 128u << 10, back), NACRE_ERR_LIMIT);
-  assert_int_equal(keyslot_open(&slot, cred, memory_max, back), NACRE_OK);
+  assert_int_equal(keyslot_open(&slot, cred, 128u << 10, back, NULL), NACRE_ERR_LIMIT);
+  assert_int_equal(keyslot_open(&slot, cred, memory_max, back, NULL), NACRE_OK);
   slot.kind = NACRE_SLOT_EMPTY;
-  assert_int_equal(keyslot_open(&slot, cred, memory_max, back), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(keyslot_open(&slot, cred, memory_max, back, NULL), NACRE_ERR_CREDENTIAL);
   credential_free(cred);
 }
 
