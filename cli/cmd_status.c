@@ -25,9 +25,24 @@ static struct json_object *mount_json(const struct control_mount *mount) {
   report_json_add(object, "failed", json_object_new_boolean(mount->failed));
   report_json_add(object, "failure", mount->failed ? report_json_text(mount->failure) : NULL);
   report_json_add(object, "rekeying", json_object_new_boolean(mount->rekeying));
+  report_json_add(object, "rekey_stopped",
+                  mount->rekey_stopped != NULL ? report_json_text(mount->rekey_stopped) : NULL);
   report_json_add(object, "rekey_done_bytes", json_object_new_uint64(mount->rekey_done_bytes));
   report_json_add(object, "rekey_total_bytes", json_object_new_uint64(mount->rekey_total_bytes));
   return object;
+}
+
+static void print_rotation(const struct control_mount *mount) {
+  const double total = (double)mount->rekey_total_bytes, done = (double)mount->rekey_done_bytes;
+  if (!mount->rekeying)
+    return;
+  (void)printf(mount->rekey_stopped == NULL ? ", keys being rotated (%d %%)"
+                                            : ", rotation of the keys stopped at %d %%",
+               total > 0 && done < total ? (int)(100.0 * done / total) : 0);
+  if (mount->rekey_stopped != NULL && mount->rekey_stopped[0] != '\0') {
+    (void)printf(": ");
+    escape_print(stdout, mount->rekey_stopped);
+  }
 }
 
 static void print_text(const struct control_mount *mount) {
@@ -38,11 +53,7 @@ static void print_text(const struct control_mount *mount) {
   (void)printf(", pid %ld, %s used, %s free, %s not yet committed%s", (long)mount->pid,
                size_text(mount->used_bytes, used), size_text(mount->free_bytes, avail),
                size_text(mount->dirty_bytes, dirty), mount->read_only ? ", read-only" : "");
-  if (mount->rekeying)
-    (void)printf(", keys being rotated (%d %%)",
-                 mount->rekey_total_bytes == 0
-                     ? 0
-                     : (int)(100.0 * (double)mount->rekey_done_bytes / (double)mount->rekey_total_bytes));
+  print_rotation(mount);
   if (mount->failed) {
     (void)printf(", failed: ");
     escape_print(stdout, mount->failure);

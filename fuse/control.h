@@ -8,7 +8,8 @@
  *
  *   status        ok volume=.. dir=.. pid=.. since=.. generation=.. dirty=.. used=.. free=.. read_only=0 failed=0
  *                 failure=.. volume_read_only=0 device=MAJOR:MINOR; while a rotation is under way, before the device,
- *                 rekey=1 (2: and going on) rekey_done=.. rekey_total=.. (bytes)
+ *                 rekey=1 (2: and going on) rekey_done=.. rekey_total=.. (bytes), and where it stopped
+ *                 rekey_why=..
  *   sync          ok, once everything is durable
  *   umount        ok, once it is unmounted and committed; the connection then closes when the process has ended and
  *                 the container is free
@@ -55,6 +56,7 @@ struct control_mount {
   char *failure; /* "" or why it failed */
   bool rekeying; /* a rotation of its keys is under way; so far: */
   uint64_t rekey_done_bytes, rekey_total_bytes;
+  char *rekey_stopped; /* NULL: it is going on; else why it is not, or "" */
 };
 
 /* All mounts of this user that answer; for root those of every user. *list is NULL and *count 0 where there is none;

@@ -329,6 +329,7 @@ static void mount_release(struct control_mount *mount) {
   free(mount->dir);
   free(mount->device);
   free(mount->failure);
+  free(mount->rekey_stopped);
 }
 
 void control_list_free(struct control_mount *list, size_t count) {
@@ -356,6 +357,7 @@ static int parse_status(const char *line, struct control_mount *out) {
   out->rekeying = control_field_number(line, "rekey") != 0;
   out->rekey_done_bytes = control_field_number(line, "rekey_done");
   out->rekey_total_bytes = control_field_number(line, "rekey_total");
+  out->rekey_stopped = out->rekeying ? control_field(line, "rekey_why") : NULL;
   return out->volume != NULL && out->dir != NULL && out->failure != NULL && out->device != NULL ? 0 : -1;
 }
 

@@ -186,6 +186,8 @@ static void add_rotation(struct control_line *line, nacre_volume *vol) {
   control_add_number(line, "rekey", status.running ? 2 : 1);
   control_add_number(line, "rekey_done", status.done_bytes);
   control_add_number(line, "rekey_total", status.total_bytes);
+  if (!status.running)
+    control_add_bytes(line, "rekey_why", status.why);
 }
 
 static void answer_status(const struct mount *m, int connection) {

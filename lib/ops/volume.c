@@ -78,11 +78,33 @@ static enum nacre_err unlock_asking(const struct headers *h, const struct volume
   return err;
 }
 
+/* A copy that is torn, decayed, or was left behind by a change that was cut is written anew from the good one. */
+static enum nacre_err repair_copies(struct volume *v, const struct headers *h, struct unlocked *u) {
+  for (unsigned copy = 0; copy < HEADERS_COPIES; copy++) {
+    if (!u->stale[copy])
+      continue;
+    enum nacre_err err = headers_write_copy(&v->store, copy, h->raw[u->copy]);
+    if (err != NACRE_OK)
+      return err_prefix(err, "copy %u of the header is damaged and can't be repaired (opening read-only works)",
+                        copy);
+    u->stale[copy] = false;
+    v->header_repaired = true;
+  }
+  return NACRE_OK;
+}
+
+/* Before anything is written. While keys are rotated that is where a lagging copy must be brought up, since the
+ * commits that an opening may need are sealed under a key that it has not got. */
 static enum nacre_err admit(void *arg, struct engine *e) {
   struct volume *v = arg;
+  struct engine_info info;
   if (v->header_borrowed)
     ERR_TRY(restore_admit(v, e, v->header_force));
-  return anchor_admit(&v->anchor, e);
+  ERR_TRY(anchor_admit(&v->anchor, e));
+  engine_get_info(e, &info);
+  if (info.read_only || v->header_borrowed || header_older_epoch(v->sealed) == NULL)
+    return NACRE_OK;
+  return repair_copies(v, v->opening_headers, v->opening_unlocked);
 }
 
 static void committed(void *arg, struct engine *e) {
@@ -90,8 +112,12 @@ static void committed(void *arg, struct engine *e) {
   anchor_committed(&v->anchor, e);
 }
 
-static enum nacre_err open_engine(struct volume *v, const struct volume_options *options, const uint8_t *raw) {
+static enum nacre_err open_engine(struct volume *v, const struct volume_options *options, const struct headers *h,
+                                  struct unlocked *u) {
+  const uint8_t *raw = h->raw[u->copy];
   struct engine_keys keys;
+  v->opening_headers = h;
+  v->opening_unlocked = u;
   enum nacre_err err = volume_keys(v->sealed, &keys);
   if (err != NACRE_OK) {
     engine_keys_free(&keys);
@@ -114,21 +140,11 @@ static enum nacre_err open_engine(struct volume *v, const struct volume_options 
   return NACRE_OK;
 }
 
-/* A copy that is torn, decayed, or was left behind by a change that was cut is written anew from the good one. Only
- * now, when the superblock has agreed that the good one is no older than it demands. The superblock is then made to
- * demand that sequence, as the change that was cut would have done. */
-static enum nacre_err repair_headers(struct volume *v, const struct headers *h, const struct unlocked *u) {
-  bool repaired = false;
-  for (unsigned copy = 0; copy < HEADERS_COPIES; copy++) {
-    if (!u->stale[copy])
-      continue;
-    enum nacre_err err = headers_write_copy(&v->store, copy, h->raw[u->copy]);
-    if (err != NACRE_OK)
-      return err_prefix(err, "copy %u of the header is damaged and can't be repaired (opening read-only works)",
-                        copy);
-    repaired = true;
-  }
-  if (!repaired)
+/* Only now, when the superblock has agreed that the good copy is no older than it demands. The superblock is then
+ * made to demand that sequence, as the change that was cut would have done. */
+static enum nacre_err repair_headers(struct volume *v, const struct headers *h, struct unlocked *u) {
+  ERR_TRY(repair_copies(v, h, u));
+  if (!v->header_repaired)
     return NACRE_OK;
   uint8_t mac[32];
   header_mac(h->raw[u->copy], mac);
@@ -154,7 +170,7 @@ static enum nacre_err open_unlocked(struct volume *v, const struct volume_option
   ERR_TRY(anchor_identify(&v->anchor, v->sealed->identity_secret, v->fingerprint));
   ERR_TRY(cancel_check(options->unlock.cancel));
   ERR_TRY(workers_new(options->threads, &v->workers));
-  ERR_TRY(open_engine(v, options, h->raw[u->copy]));
+  ERR_TRY(open_engine(v, options, h, u));
   if (options->read_only)
     return NACRE_OK;
   /* A volume whose future features allow reading only, or whose newest superblock nobody can know, is open, but

@@ -34,7 +34,10 @@ struct volume {
   pthread_mutex_t change_lock, header_lock;
   struct header *header;
   struct header_sealed *sealed;
-  bool header_failed; /* a change broke off: nobody knows what the copies hold */
+  const struct headers *opening_headers; /* while it is being opened: what it is opened from */
+  struct unlocked *opening_unlocked;
+  bool header_repaired; /* a copy was written anew when it was opened */
+  bool header_failed;   /* a change broke off: nobody knows what the copies hold */
   bool header_force;
   bool header_borrowed; /* header and sealed are a backup's, not yet those of the copies */
   uint8_t fingerprint[32];

@@ -27,7 +27,7 @@ works "status" "$NACRE" status
 holds "says what is where" grep -qF "$top/v on $top/m, pid " "$out"
 works "status --json" "$NACRE" status --json m
 holds "fields" json_is "$out" 'sorted(r["mounts"][0])' \
-  "['dir', 'dirty_bytes', 'failed', 'failure', 'free_bytes', 'generation', 'pid', 'read_only', 'rekey_done_bytes', 'rekey_total_bytes', 'rekeying', 'since_s', 'uid', 'used_bytes', 'volume']"
+  "['dir', 'dirty_bytes', 'failed', 'failure', 'free_bytes', 'generation', 'pid', 'read_only', 'rekey_done_bytes', 'rekey_stopped', 'rekey_total_bytes', 'rekeying', 'since_s', 'uid', 'used_bytes', 'volume']"
 works "status by the container's name" "$NACRE" status v
 works "sync" "$NACRE" sync m
 fails "sync of what is not mounted: 6" 6 "not mounted" "$NACRE" sync n

@@ -26,7 +26,7 @@ struct world {
 static struct world *start(void) {
   static struct world w;
   static const uint8_t raw_key[32] = "the key of the log";
-  struct engine_keys keys = {.current_epoch = 1, .epochs = {{.epoch = 1}}};
+  static struct engine_keys keys = {.current_epoch = 1, .epochs = {{.epoch = 1}}}; /* the world goes on using them */
   if (w.io.store != NULL)
     return &w;
   FUZZ_CHECK(env_start() == NACRE_OK && memory_store_new(STORE_BYTES, STORE_BYTES, &w.store) == NACRE_OK);

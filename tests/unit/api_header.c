@@ -261,7 +261,7 @@ static void another_volumes_backup(void **state) {
 /* What a rotation does to the header: a further epoch, and later the older one dropped. */
 static void add_epoch(struct fixture *f, bool drop_older) {
   struct header_change c;
-  pthread_mutex_lock(&f->vol->v->header_lock);
+  pthread_mutex_lock(&f->vol->v->change_lock);
   assert_int_equal(header_change_begin(f->vol->v, &c), NACRE_OK);
   c.new_epochs = true;
   if (drop_older) {
@@ -279,7 +279,7 @@ static void add_epoch(struct fixture *f, bool drop_older) {
   }
   assert_int_equal(header_change_commit(f->vol->v, &c), NACRE_OK);
   header_change_free(&c);
-  pthread_mutex_unlock(&f->vol->v->header_lock);
+  pthread_mutex_unlock(&f->vol->v->change_lock);
 }
 
 /* A backup from before: the credential opens both, or the present header is opened by another alone; a ring that
