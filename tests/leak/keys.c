@@ -30,7 +30,7 @@ static void show(const char *name, const void *bytes, size_t len) {
 
 /* The keyslot's own, as docs/format.md has them; unlocking keeps neither. */
 static void show_slot(const struct keyslot *slot, const char *passphrase) {
-  uint8_t derived[64], aad[84], tag[AEAD_TAG_BYTES] = {0}, secret[SECRET_BYTES];
+  uint8_t derived[64], aad[116], body_hash[32], tag[AEAD_TAG_BYTES] = {0}, secret[SECRET_BYTES];
   struct aead_key *key;
   struct writer w = writer_make(aad, sizeof aad);
   must(kdf_argon2id(&slot->cost, slot->salt, "nacre passphrase", passphrase, strlen(passphrase), derived) == NACRE_OK,
@@ -41,6 +41,8 @@ static void show_slot(const struct keyslot *slot, const char *passphrase) {
   writer_u64(&w, slot->cost.memory_bytes);
   writer_copy(&w, slot->salt, sizeof slot->salt);
   writer_copy(&w, slot->commitment, sizeof slot->commitment);
+  kdf_hash(slot->body, slot->body_len, body_hash);
+  writer_copy(&w, body_hash, sizeof body_hash);
   memcpy(tag, slot->wrapped_secret + SECRET_BYTES, TAG_BYTES);
   must(aead_key_new(NACRE_CIPHER_XCHACHA20_POLY1305, derived, &key) == NACRE_OK, "wrapping key");
   must(aead_open(key, slot->wrap_nonce, aad, sizeof aad, slot->wrapped_secret, SECRET_BYTES, secret, tag) == NACRE_OK,
