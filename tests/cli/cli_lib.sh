@@ -84,8 +84,17 @@ make_volume() {
 json() { python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
 json_is() { [ "$(json "$1" "$2")" = "$3" ]; }
 
-# Ended; where nobody waits for orphans, they stay as zombies.
-gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
+# gone PID: or it will be in a moment: what it had open is closed before it is no more.
+gone() {
+  gone_left=100
+  while is_there "$1" && [ $gone_left -gt 0 ]; do
+    gone_left=$((gone_left - 1))
+    sleep 0.05
+  done
+  ! is_there "$1"
+}
+# Where nobody waits for orphans, they stay as zombies.
+is_there() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
 mounted() { grep -qF " $1 fuse.nacre " /proc/self/mounts; }
 can_mount() { [ -e /dev/fuse ] && { [ "$(id -u)" -eq 0 ] || command -v fusermount3 >/dev/null; }; }
 end_mounts() {
