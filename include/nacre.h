@@ -30,6 +30,8 @@ extern "C" {
 #define NACRE_MUST_USE
 #define NACRE_API
 #endif
+/* A call of the library's whose result says whether it did what it was to do. */
+#define NACRE_CALL NACRE_API NACRE_MUST_USE
 
 /* ---- Errors ------------------------------------------------------------------------------- */
 
@@ -82,7 +84,7 @@ NACRE_API uint32_t nacre_format_version(void);
  * fired from a signal handler. One key derivation cannot be broken off: the token is looked at before and after each,
  * so that up to a slot's whole cost may pass. A token that was fired stays fired. */
 typedef struct nacre_cancel nacre_cancel;
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_cancel_new(nacre_cancel **out);
+NACRE_CALL enum nacre_err nacre_cancel_new(nacre_cancel **out);
 NACRE_API void nacre_cancel_fire(nacre_cancel *cancel);
 NACRE_API void nacre_cancel_free(nacre_cancel *cancel);
 
@@ -106,35 +108,32 @@ enum nacre_slot_kind {
 
 /* One opaque type for every kind of key. Contents are copied into locked memory and wiped on free. */
 typedef struct nacre_credential nacre_credential;
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_passphrase(const void *bytes, size_t len_bytes,
-                                                                    nacre_credential **out);
+NACRE_CALL enum nacre_err nacre_credential_passphrase(const void *bytes, size_t len_bytes, nacre_credential **out);
 /* The contents of a key file: any bytes, at least one, at most 16 MiB. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_key_file(const void *bytes, size_t len_bytes,
-                                                                  nacre_credential **out);
+NACRE_CALL enum nacre_err nacre_credential_key_file(const void *bytes, size_t len_bytes, nacre_credential **out);
 /* The text that nacre_recovery_generate made: case and separators do not matter. NACRE_ERR_CREDENTIAL
  * with the number of the mistyped group in the message where a group's check character is wrong. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_recovery(const char *text, nacre_credential **out);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_raw_key(const uint8_t key[32], nacre_credential **out);
+NACRE_CALL enum nacre_err nacre_credential_recovery(const char *text, nacre_credential **out);
+NACRE_CALL enum nacre_err nacre_credential_raw_key(const uint8_t key[32], nacre_credential **out);
 /* Both of the above, within their limits: whoever has one of them has nothing. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_passphrase_and_key_file(const void *passphrase,
-                                                                                 size_t passphrase_bytes,
-                                                                                 const void *file, size_t file_bytes,
-                                                                                 nacre_credential **out);
+NACRE_CALL enum nacre_err nacre_credential_passphrase_and_key_file(const void *passphrase, size_t passphrase_bytes,
+                                                                   const void *file, size_t file_bytes,
+                                                                   nacre_credential **out);
 /* An age recipient, "age1..." (X25519): makes slots that open with its identity, and opens none. Each slot has a key
  * of its own, which only the slot's body holds: a standard age file that the ordinary age program decrypts. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_escrow_recipient(const char *text, nacre_credential **out);
+NACRE_CALL enum nacre_err nacre_credential_escrow_recipient(const char *text, nacre_credential **out);
 /* An age identity, "AGE-SECRET-KEY-1...": opens the escrow slots whose age file it decrypts, and makes none. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_escrow_identity(const char *text, nacre_credential **out);
+NACRE_CALL enum nacre_err nacre_credential_escrow_identity(const char *text, nacre_credential **out);
 /* The key of a slot of kind ESCROW, UNATTENDED or FIDO2, as what is outside gave it back from the slot's body: opens
  * that slot. It makes none. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_slot_key(enum nacre_slot_kind kind, const uint8_t key[32],
-                                                                  nacre_credential **out);
+NACRE_CALL enum nacre_err nacre_credential_slot_key(enum nacre_slot_kind kind, const uint8_t key[32],
+                                                    nacre_credential **out);
 /* The same with the body that was made for that key, 1 to NACRE_SLOT_BODY_MAX_BYTES: what a slot is added with. The
  * key is 32 random bytes, drawn for this slot alone. */
 #define NACRE_SLOT_BODY_MAX_BYTES 6948
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_credential_sealed_outside(enum nacre_slot_kind kind,
-                                                                        const uint8_t key[32], const void *body,
-                                                                        size_t body_bytes, nacre_credential **out);
+NACRE_CALL enum nacre_err nacre_credential_sealed_outside(enum nacre_slot_kind kind, const uint8_t key[32],
+                                                          const void *body, size_t body_bytes,
+                                                          nacre_credential **out);
 NACRE_API enum nacre_slot_kind nacre_credential_kind(const nacre_credential *cred);
 NACRE_API void nacre_credential_free(nacre_credential *cred);
 
@@ -142,7 +141,7 @@ NACRE_API void nacre_credential_free(nacre_credential *cred);
 #define NACRE_RECOVERY_TEXT_BYTES 64
 /* Draw 160 random bits and write them as groups of typeable characters, each group with a check
  * character. The caller wipes the text after showing it. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_recovery_generate(char text[NACRE_RECOVERY_TEXT_BYTES]);
+NACRE_CALL enum nacre_err nacre_recovery_generate(char text[NACRE_RECOVERY_TEXT_BYTES]);
 
 /* ---- Where a container lives ------------------------------------------------------------------ */
 
@@ -220,9 +219,8 @@ struct nacre_create_options {
  * to remove if the call fails. A target that is not empty is NACRE_ERR_EXISTS without force: a file of any bytes, a
  * device or store with other than zeroes at its start, at its end or where the second header goes. Durable on return;
  * a call that fails leaves no volume. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_create(const struct nacre_target *target,
-                                                     const struct nacre_create_options *options,
-                                                     const nacre_credential *cred);
+NACRE_CALL enum nacre_err nacre_create(const struct nacre_target *target, const struct nacre_create_options *options,
+                                       const nacre_credential *cred);
 
 /* ---- What can be known without a credential ------------------------------------------------------- */
 
@@ -246,13 +244,12 @@ struct nacre_public_info {
   uint32_t header_copies_valid; /* structurally, 0 to 2 */
   struct nacre_public_slot slots[NACRE_SLOTS_MAX];
 };
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_probe(const struct nacre_target *target,
-                                                    struct nacre_public_info *info);
+NACRE_CALL enum nacre_err nacre_probe(const struct nacre_target *target, struct nacre_public_info *info);
 /* The public body of a slot that has one, from the header copy that nacre_probe reports: as it stands there, which
  * somebody else may have written. NACRE_ERR_NOT_FOUND for an empty slot or a kind without one; NACRE_ERR_RANGE, with
  * *len_bytes set, where it is longer than the room. Works while the volume is in use. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_body(const struct nacre_target *target, uint32_t slot, void *buf,
-                                                        size_t cap_bytes, size_t *len_bytes);
+NACRE_CALL enum nacre_err nacre_slot_body(const struct nacre_target *target, uint32_t slot, void *buf,
+                                          size_t cap_bytes, size_t *len_bytes);
 
 /* ---- Volumes ------------------------------------------------------------------------------------------ */
 
@@ -312,9 +309,9 @@ struct nacre_open_options {
 /* Open a volume. Exclusive: NACRE_ERR_IN_USE while any process (this one included) has it open, except that
  * several may hold it read-only. NACRE_ERR_ROLLED_BACK if the container is older than its anchor, or went another
  * way; nothing was written then. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_open(const struct nacre_target *target,
-                                                          const struct nacre_open_options *options,
-                                                          const nacre_credential *cred, nacre_volume **out);
+NACRE_CALL enum nacre_err nacre_volume_open(const struct nacre_target *target,
+                                            const struct nacre_open_options *options, const nacre_credential *cred,
+                                            nacre_volume **out);
 /* Commit, wipe and free, also when it fails; then what was not durable before is lost, and the error says so.
  * All files and dirs must be closed. */
 NACRE_API enum nacre_err nacre_volume_close(nacre_volume *vol);
@@ -322,7 +319,7 @@ NACRE_API enum nacre_err nacre_volume_close(nacre_volume *vol);
 NACRE_API void nacre_volume_abandon(nacre_volume *vol);
 /* Make everything done so far durable; concurrent calls share one commit. NACRE_OK for a volume that was opened
  * read-only, the failure for one that went read-only. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_sync(nacre_volume *vol);
+NACRE_CALL enum nacre_err nacre_volume_sync(nacre_volume *vol);
 
 struct nacre_volume_info {
   size_t struct_size;
@@ -351,7 +348,7 @@ struct nacre_volume_info {
 /* From here on a key is better rotated: with so many blocks, each in a write session of its own at the worst, two
  * sessions are the same with a probability of 2^-33. */
 #define NACRE_SEALED_BLOCKS_ADVISED (1ull << 48)
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info);
+NACRE_CALL enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info);
 
 /* ---- Rotation -------------------------------------------------------------------------------------------- */
 
@@ -381,10 +378,10 @@ struct nacre_rekey_report {
  * is opened for writing with threads, by one of its own. Until it ends both keys are kept, and nothing is lost.
  * NACRE_ERR_DAMAGED, NACRE_ERR_IO: something cannot be read, so the old key is kept for it; all else is done.
  * Whoever has a copy of the container and a credential of that time can still read that copy, and with header and
- * superblocks of that time what is left of the old blocks. NACRE_ERR_DAMAGED also, before anything is written, where the
- * public key of the slot that opened the volume is not its own: whoever had the keys may have put his there. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *options,
-                                                    struct nacre_rekey_report *report);
+ * superblocks of that time what is left of the old blocks. NACRE_ERR_DAMAGED also, before anything is written, where
+ * the public key of the slot that opened the volume is not its own: whoever had the keys may have put his there. */
+NACRE_CALL enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *options,
+                                      struct nacre_rekey_report *report);
 struct nacre_rekey_status {
   size_t struct_size;
   bool under_way;                   /* the volume holds blocks of two keys */
@@ -394,7 +391,7 @@ struct nacre_rekey_status {
   enum nacre_err stopped;           /* why the last one ended, in this opening */
   char why[160];
 };
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_rekey_get_status(nacre_volume *vol, struct nacre_rekey_status *status);
+NACRE_CALL enum nacre_err nacre_rekey_get_status(nacre_volume *vol, struct nacre_rekey_status *status);
 
 /* What the anchor said when the volume was opened. */
 enum nacre_anchor_state {
@@ -417,8 +414,7 @@ struct nacre_anchor_report {
   uint64_t seen_generation;   /* as remembered; 0: nothing was */
   int64_t seen_time_s;
 };
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_volume_get_anchor(nacre_volume *vol,
-                                                                struct nacre_anchor_report *report);
+NACRE_CALL enum nacre_err nacre_volume_get_anchor(nacre_volume *vol, struct nacre_anchor_report *report);
 
 /* ---- Keyslots ------------------------------------------------------------------------------------------ */
 
@@ -432,21 +428,18 @@ struct nacre_slot_info {
 };
 /* Fill infos[0..*count), *count being its room on entry and the number of slots on return, which may be more.
  * infos[0].struct_size is the size of each. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_list(nacre_volume *vol, struct nacre_slot_info *infos,
-                                                        size_t *count);
+NACRE_CALL enum nacre_err nacre_slot_list(nacre_volume *vol, struct nacre_slot_info *infos, size_t *count);
 /* Each of these is durable in both header copies and bound by a superblock on return. kdf NULL: defaults. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_add(nacre_volume *vol, const nacre_credential *cred,
-                                                       const struct nacre_kdf_cost *kdf, const char *name,
-                                                       uint32_t *index);
+NACRE_CALL enum nacre_err nacre_slot_add(nacre_volume *vol, const nacre_credential *cred,
+                                         const struct nacre_kdf_cost *kdf, const char *name, uint32_t *index);
 /* The last slot is NACRE_ERR_WEAK without force. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_remove(nacre_volume *vol, uint32_t index, bool force);
+NACRE_CALL enum nacre_err nacre_slot_remove(nacre_volume *vol, uint32_t index, bool force);
 /* Replace what opens a slot; a new key pair is drawn, the name is kept. */
-NACRE_API NACRE_MUST_USE enum nacre_err
-nacre_slot_change(nacre_volume *vol, uint32_t index, const nacre_credential *cred, const struct nacre_kdf_cost *kdf);
+NACRE_CALL enum nacre_err nacre_slot_change(nacre_volume *vol, uint32_t index, const nacre_credential *cred,
+                                            const struct nacre_kdf_cost *kdf);
 /* Which slot a credential opens, without opening the volume (works while it is in use). */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_test(const struct nacre_target *target,
-                                                        const nacre_credential *cred, uint64_t kdf_memory_max_bytes,
-                                                        uint32_t *index);
+NACRE_CALL enum nacre_err nacre_slot_test(const struct nacre_target *target, const nacre_credential *cred,
+                                          uint64_t kdf_memory_max_bytes, uint32_t *index);
 
 /* Orders: a change of the keyslots of a volume that another process has open. One that can open a slot makes the
  * order, the one that has the volume open carries it out; nothing in it is secret, and it is good once, for the
@@ -464,19 +457,16 @@ struct nacre_slot_order {
 };
 #define NACRE_SLOT_ORDER_MAX_BYTES 8192
 /* opener: a credential of the volume. `buf` has NACRE_SLOT_ORDER_MAX_BYTES; *len_bytes of it are the order. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_order_make(const struct nacre_target *target,
-                                                              const nacre_credential *opener,
-                                                              const struct nacre_slot_order *order, void *buf,
-                                                              size_t *len_bytes);
+NACRE_CALL enum nacre_err nacre_slot_order_make(const struct nacre_target *target, const nacre_credential *opener,
+                                                const struct nacre_slot_order *order, void *buf, size_t *len_bytes);
 /* Durable on return, like the calls above. NACRE_ERR_IN_USE where the keyslots were changed since it was made. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_order_apply(nacre_volume *vol, const void *buf, size_t len_bytes,
-                                                               uint32_t *index);
+NACRE_CALL enum nacre_err nacre_slot_order_apply(nacre_volume *vol, const void *buf, size_t len_bytes,
+                                                 uint32_t *index);
 /* nacre_slot_list without opening the volume, which may be in use. *opened: the slot that the credential opens;
  * `fingerprint` as in struct nacre_volume_info. Either may be NULL. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_look(const struct nacre_target *target,
-                                                        const nacre_credential *cred, uint64_t kdf_memory_max_bytes,
-                                                        struct nacre_slot_info *infos, size_t *count,
-                                                        uint32_t *opened, uint8_t fingerprint[32]);
+NACRE_CALL enum nacre_err nacre_slot_look(const struct nacre_target *target, const nacre_credential *cred,
+                                          uint64_t kdf_memory_max_bytes, struct nacre_slot_info *infos, size_t *count,
+                                          uint32_t *opened, uint8_t fingerprint[32]);
 
 /* ---- Backup of the header: without its header nobody opens a volume, and it is 256 KiB ---------------------------
  */
@@ -486,10 +476,8 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_slot_look(const struct nacre_targe
  * use and being changed. Without one (NULL) nothing tells whether it is: NACRE_ERR_DAMAGED where the two copies are
  * there and differ. What was copied opens the volume with the credentials that it has now for as long as its master
  * key is that of the volume's content, also those that are removed later. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_header_backup(const struct nacre_target *target,
-                                                            const nacre_credential *cred,
-                                                            uint64_t kdf_memory_max_bytes,
-                                                            uint8_t header[NACRE_HEADER_BYTES]);
+NACRE_CALL enum nacre_err nacre_header_backup(const struct nacre_target *target, const nacre_credential *cred,
+                                              uint64_t kdf_memory_max_bytes, uint8_t header[NACRE_HEADER_BYTES]);
 
 struct nacre_restore_report {
   size_t struct_size;
@@ -504,8 +492,7 @@ struct nacre_restore_report {
 /* Of a volume that was opened by a backup of its header: make that the container's own, with a sequence above all
  * that is there, so that no older one opens it any more. Durable in both copies and bound by a superblock on return.
  * With dry_run only say what would come of it; then the volume may be open read-only. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_header_restore(nacre_volume *vol, bool dry_run,
-                                                             struct nacre_restore_report *report);
+NACRE_CALL enum nacre_err nacre_header_restore(nacre_volume *vol, bool dry_run, struct nacre_restore_report *report);
 
 /* ---- Attributes ------------------------------------------------------------------------------------------ */
 
@@ -554,7 +541,7 @@ struct nacre_statfs {
   uint64_t blocks, free_blocks, available_blocks;
   uint64_t files, free_files;
 };
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_statfs(nacre_volume *vol, struct nacre_statfs *out);
+NACRE_CALL enum nacre_err nacre_statfs(nacre_volume *vol, struct nacre_statfs *out);
 
 /* Who makes a new object. mode and umask as the kernel's: a default ACL of the folder takes the umask's place. NULL
  * where one is asked for: uid, gid and umask 0. */
@@ -578,28 +565,26 @@ enum nacre_open_flags {
 };
 
 /* Short only at the end of the file. *done is set also on error (what was done before it). */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_read(nacre_file *file, void *buf, size_t len_bytes,
-                                                   uint64_t offset_bytes, size_t *done);
+NACRE_CALL enum nacre_err nacre_read(nacre_file *file, void *buf, size_t len_bytes, uint64_t offset_bytes,
+                                     size_t *done);
 /* All or an error, before which a part may have been written. Answered when buffered with its space reserved;
  * nacre_fsync makes it durable. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_write(nacre_file *file, const void *buf, size_t len_bytes,
-                                                    uint64_t offset_bytes);
+NACRE_CALL enum nacre_err nacre_write(nacre_file *file, const void *buf, size_t len_bytes, uint64_t offset_bytes);
 enum nacre_fallocate_mode {
   NACRE_FALLOCATE_KEEP_SIZE = 1,
   NACRE_FALLOCATE_PUNCH_HOLE = 2, /* with KEEP_SIZE */
   NACRE_FALLOCATE_ZERO_RANGE = 4
 };
 /* mode 0 and KEEP_SIZE check that the space is there now and extend the size; copy-on-write keeps no reservation. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_fallocate(nacre_file *file, unsigned mode, uint64_t offset_bytes,
-                                                        uint64_t len_bytes);
+NACRE_CALL enum nacre_err nacre_fallocate(nacre_file *file, unsigned mode, uint64_t offset_bytes, uint64_t len_bytes);
 /* Next data or hole at or after the offset, chunk by chunk; NACRE_ERR_RANGE where there is none (ENXIO). */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_seek_data(nacre_file *file, uint64_t offset_bytes, uint64_t *found);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_seek_hole(nacre_file *file, uint64_t offset_bytes, uint64_t *found);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_fstat(nacre_file *file, struct nacre_attr *attr);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_ftruncate(nacre_file *file, uint64_t size_bytes);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_fsync(nacre_file *file);
+NACRE_CALL enum nacre_err nacre_seek_data(nacre_file *file, uint64_t offset_bytes, uint64_t *found);
+NACRE_CALL enum nacre_err nacre_seek_hole(nacre_file *file, uint64_t offset_bytes, uint64_t *found);
+NACRE_CALL enum nacre_err nacre_fstat(nacre_file *file, struct nacre_attr *attr);
+NACRE_CALL enum nacre_err nacre_ftruncate(nacre_file *file, uint64_t size_bytes);
+NACRE_CALL enum nacre_err nacre_fsync(nacre_file *file);
 /* An error of write-behind that no call has reported yet, then forgets it (for close and flush). */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_file_error(nacre_file *file);
+NACRE_CALL enum nacre_err nacre_file_error(nacre_file *file);
 /* Frees the handle. An unlinked file whose last handle and pin go away is deleted. */
 NACRE_API void nacre_close(nacre_file *file);
 
@@ -615,43 +600,41 @@ struct nacre_dirent {
 typedef bool (*nacre_dirent_fn)(void *arg, const struct nacre_dirent *entry);
 /* List from `offset` (0: the start, . and .. first), until the callback stops or the end. An entry that is neither
  * added nor removed meanwhile comes exactly once. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_readdir(nacre_dir *dir, uint64_t offset, bool with_attr,
-                                                      nacre_dirent_fn fn, void *arg);
+NACRE_CALL enum nacre_err nacre_readdir(nacre_dir *dir, uint64_t offset, bool with_attr, nacre_dirent_fn fn,
+                                        void *arg);
 NACRE_API void nacre_closedir(nacre_dir *dir);
 
 /* ---- Path calls: '/' separates, leading ones are ignored, "" is the root. Symbolic links are followed inside the
  *      volume (an absolute target starts at its root), the last one only where said. ------------------------------
  */
 
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_open(nacre_volume *vol, const char *path, unsigned flags, uint32_t mode,
-                                                   const struct nacre_caller *caller, nacre_file **out); /* follows */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_opendir(nacre_volume *vol, const char *path, nacre_dir **out);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_stat(nacre_volume *vol, const char *path, struct nacre_attr *attr);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_lstat(nacre_volume *vol, const char *path, struct nacre_attr *attr);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_setattr(nacre_volume *vol, const char *path,
-                                                      const struct nacre_attr *attr, unsigned set); /* not followed */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_mkdir(nacre_volume *vol, const char *path, uint32_t mode,
-                                                    const struct nacre_caller *caller);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_mknod(nacre_volume *vol, const char *path, uint32_t mode, uint64_t rdev,
-                                                    const struct nacre_caller *caller);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_symlink(nacre_volume *vol, const char *target, const char *path,
-                                                      const struct nacre_caller *caller);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_readlink(nacre_volume *vol, const char *path, char *buf,
-                                                       size_t size_bytes); /* NUL-terminated */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_link(nacre_volume *vol, const char *from, const char *to);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_unlink(nacre_volume *vol, const char *path);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_rmdir(nacre_volume *vol, const char *path);
+NACRE_CALL enum nacre_err nacre_open(nacre_volume *vol, const char *path, unsigned flags, uint32_t mode,
+                                     const struct nacre_caller *caller, nacre_file **out); /* follows */
+NACRE_CALL enum nacre_err nacre_opendir(nacre_volume *vol, const char *path, nacre_dir **out);
+NACRE_CALL enum nacre_err nacre_stat(nacre_volume *vol, const char *path, struct nacre_attr *attr);
+NACRE_CALL enum nacre_err nacre_lstat(nacre_volume *vol, const char *path, struct nacre_attr *attr);
+NACRE_CALL enum nacre_err nacre_setattr(nacre_volume *vol, const char *path, const struct nacre_attr *attr,
+                                        unsigned set); /* not followed */
+NACRE_CALL enum nacre_err nacre_mkdir(nacre_volume *vol, const char *path, uint32_t mode,
+                                      const struct nacre_caller *caller);
+NACRE_CALL enum nacre_err nacre_mknod(nacre_volume *vol, const char *path, uint32_t mode, uint64_t rdev,
+                                      const struct nacre_caller *caller);
+NACRE_CALL enum nacre_err nacre_symlink(nacre_volume *vol, const char *target, const char *path,
+                                        const struct nacre_caller *caller);
+NACRE_CALL enum nacre_err nacre_readlink(nacre_volume *vol, const char *path, char *buf,
+                                         size_t size_bytes); /* NUL-terminated */
+NACRE_CALL enum nacre_err nacre_link(nacre_volume *vol, const char *from, const char *to);
+NACRE_CALL enum nacre_err nacre_unlink(nacre_volume *vol, const char *path);
+NACRE_CALL enum nacre_err nacre_rmdir(nacre_volume *vol, const char *path);
 enum nacre_rename_flags { NACRE_RENAME_NOREPLACE = 1, NACRE_RENAME_EXCHANGE = 2 };
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_rename(nacre_volume *vol, const char *from, const char *to,
-                                                     unsigned flags);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_getxattr(nacre_volume *vol, const char *path, const char *name,
-                                                       void *buf, size_t size_bytes,
-                                                       size_t *len); /* none of these follow */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_setxattr(nacre_volume *vol, const char *path, const char *name,
-                                                       const void *value, size_t len_bytes, unsigned flags);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_listxattr(nacre_volume *vol, const char *path, char *buf,
-                                                        size_t size_bytes, size_t *len);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_removexattr(nacre_volume *vol, const char *path, const char *name);
+NACRE_CALL enum nacre_err nacre_rename(nacre_volume *vol, const char *from, const char *to, unsigned flags);
+NACRE_CALL enum nacre_err nacre_getxattr(nacre_volume *vol, const char *path, const char *name, void *buf,
+                                         size_t size_bytes, size_t *len); /* none of these follow */
+NACRE_CALL enum nacre_err nacre_setxattr(nacre_volume *vol, const char *path, const char *name, const void *value,
+                                         size_t len_bytes, unsigned flags);
+NACRE_CALL enum nacre_err nacre_listxattr(nacre_volume *vol, const char *path, char *buf, size_t size_bytes,
+                                          size_t *len);
+NACRE_CALL enum nacre_err nacre_removexattr(nacre_volume *vol, const char *path, const char *name);
 
 /* ---- Inode calls: what a mount uses -------------------------------------------------------------------------------
  * An inode that a call returns in *attr from lookup, create, mkdir, mknod, symlink, link or tmpfile carries one pin:
@@ -662,61 +645,53 @@ NACRE_API NACRE_MUST_USE enum nacre_err nacre_removexattr(nacre_volume *vol, con
 #define NACRE_ROOT_INO 1ull
 
 /* "." is the inode itself, of any kind, as long as it has a name; ".." is the folder's parent, or the root's own. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_lookup(nacre_volume *vol, uint64_t dir, const char *name,
-                                                           size_t name_len, struct nacre_attr *attr);
+NACRE_CALL enum nacre_err nacre_inode_lookup(nacre_volume *vol, uint64_t dir, const char *name, size_t name_len,
+                                             struct nacre_attr *attr);
 NACRE_API void nacre_inode_unpin(nacre_volume *vol, uint64_t ino, uint64_t pins);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_getattr(nacre_volume *vol, uint64_t ino, struct nacre_attr *attr);
+NACRE_CALL enum nacre_err nacre_inode_getattr(nacre_volume *vol, uint64_t ino, struct nacre_attr *attr);
 /* Sets what `set` names from *attr and returns the result in *attr. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_setattr(nacre_volume *vol, uint64_t ino, struct nacre_attr *attr,
-                                                            unsigned set);
+NACRE_CALL enum nacre_err nacre_inode_setattr(nacre_volume *vol, uint64_t ino, struct nacre_attr *attr, unsigned set);
 /* flags: READ, WRITE, APPEND, TRUNCATE. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_open(nacre_volume *vol, uint64_t ino, unsigned flags,
-                                                         nacre_file **out);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_opendir(nacre_volume *vol, uint64_t ino, nacre_dir **out);
+NACRE_CALL enum nacre_err nacre_inode_open(nacre_volume *vol, uint64_t ino, unsigned flags, nacre_file **out);
+NACRE_CALL enum nacre_err nacre_inode_opendir(nacre_volume *vol, uint64_t ino, nacre_dir **out);
 /* Create a regular file and open it; NACRE_ERR_EXISTS where the name exists. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_create(nacre_volume *vol, uint64_t dir, const char *name,
-                                                           size_t name_len, uint32_t mode, unsigned flags,
-                                                           const struct nacre_caller *caller, struct nacre_attr *attr,
-                                                           nacre_file **out);
+NACRE_CALL enum nacre_err nacre_inode_create(nacre_volume *vol, uint64_t dir, const char *name, size_t name_len,
+                                             uint32_t mode, unsigned flags, const struct nacre_caller *caller,
+                                             struct nacre_attr *attr, nacre_file **out);
 /* An unnamed file in that folder (O_TMPFILE); nacre_inode_link gives it a name. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_tmpfile(nacre_volume *vol, uint64_t dir, uint32_t mode,
-                                                            unsigned flags, const struct nacre_caller *caller,
-                                                            struct nacre_attr *attr, nacre_file **out);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_mkdir(nacre_volume *vol, uint64_t dir, const char *name,
-                                                          size_t name_len, uint32_t mode,
-                                                          const struct nacre_caller *caller, struct nacre_attr *attr);
+NACRE_CALL enum nacre_err nacre_inode_tmpfile(nacre_volume *vol, uint64_t dir, uint32_t mode, unsigned flags,
+                                              const struct nacre_caller *caller, struct nacre_attr *attr,
+                                              nacre_file **out);
+NACRE_CALL enum nacre_err nacre_inode_mkdir(nacre_volume *vol, uint64_t dir, const char *name, size_t name_len,
+                                            uint32_t mode, const struct nacre_caller *caller,
+                                            struct nacre_attr *attr);
 /* Regular file, fifo, socket or device by the type bits of mode. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_mknod(nacre_volume *vol, uint64_t dir, const char *name,
-                                                          size_t name_len, uint32_t mode, uint64_t rdev,
-                                                          const struct nacre_caller *caller, struct nacre_attr *attr);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_symlink(nacre_volume *vol, uint64_t dir, const char *name,
-                                                            size_t name_len, const char *target,
-                                                            const struct nacre_caller *caller,
-                                                            struct nacre_attr *attr);
-NACRE_API NACRE_MUST_USE enum nacre_err
-nacre_inode_readlink(nacre_volume *vol, uint64_t ino, char *buf,
-                     size_t size_bytes); /* NUL-terminated; 4096 always fits */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_link(nacre_volume *vol, uint64_t ino, uint64_t dir,
-                                                         const char *name, size_t name_len, struct nacre_attr *attr);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_unlink(nacre_volume *vol, uint64_t dir, const char *name,
-                                                           size_t name_len);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_rmdir(nacre_volume *vol, uint64_t dir, const char *name,
-                                                          size_t name_len);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_rename(nacre_volume *vol, uint64_t from_dir, const char *from,
-                                                           size_t from_len, uint64_t to_dir, const char *to,
-                                                           size_t to_len, unsigned flags);
+NACRE_CALL enum nacre_err nacre_inode_mknod(nacre_volume *vol, uint64_t dir, const char *name, size_t name_len,
+                                            uint32_t mode, uint64_t rdev, const struct nacre_caller *caller,
+                                            struct nacre_attr *attr);
+NACRE_CALL enum nacre_err nacre_inode_symlink(nacre_volume *vol, uint64_t dir, const char *name, size_t name_len,
+                                              const char *target, const struct nacre_caller *caller,
+                                              struct nacre_attr *attr);
+NACRE_CALL enum nacre_err nacre_inode_readlink(nacre_volume *vol, uint64_t ino, char *buf,
+                                               size_t size_bytes); /* NUL-terminated; 4096 always fits */
+NACRE_CALL enum nacre_err nacre_inode_link(nacre_volume *vol, uint64_t ino, uint64_t dir, const char *name,
+                                           size_t name_len, struct nacre_attr *attr);
+NACRE_CALL enum nacre_err nacre_inode_unlink(nacre_volume *vol, uint64_t dir, const char *name, size_t name_len);
+NACRE_CALL enum nacre_err nacre_inode_rmdir(nacre_volume *vol, uint64_t dir, const char *name, size_t name_len);
+NACRE_CALL enum nacre_err nacre_inode_rename(nacre_volume *vol, uint64_t from_dir, const char *from, size_t from_len,
+                                             uint64_t to_dir, const char *to, size_t to_len, unsigned flags);
 
 /* Extended attributes: namespaces user., trusted., security. and system.posix_acl_access/default, which take effect:
  * the access ACL sets the mode, the default one is inherited. Values to 64 KiB, all names of an inode to 64 KiB.
  * get and list with size_bytes 0 only tell the length; a buffer too small is NACRE_ERR_RANGE. */
 enum nacre_xattr_flags { NACRE_XATTR_CREATE = 1, NACRE_XATTR_REPLACE = 2 };
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_getxattr(nacre_volume *vol, uint64_t ino, const char *name,
-                                                             void *buf, size_t size_bytes, size_t *len);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_setxattr(nacre_volume *vol, uint64_t ino, const char *name,
-                                                             const void *value, size_t len_bytes, unsigned flags);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_listxattr(nacre_volume *vol, uint64_t ino, char *buf,
-                                                              size_t size_bytes, size_t *len);
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_inode_removexattr(nacre_volume *vol, uint64_t ino, const char *name);
+NACRE_CALL enum nacre_err nacre_inode_getxattr(nacre_volume *vol, uint64_t ino, const char *name, void *buf,
+                                               size_t size_bytes, size_t *len);
+NACRE_CALL enum nacre_err nacre_inode_setxattr(nacre_volume *vol, uint64_t ino, const char *name, const void *value,
+                                               size_t len_bytes, unsigned flags);
+NACRE_CALL enum nacre_err nacre_inode_listxattr(nacre_volume *vol, uint64_t ino, char *buf, size_t size_bytes,
+                                                size_t *len);
+NACRE_CALL enum nacre_err nacre_inode_removexattr(nacre_volume *vol, uint64_t ino, const char *name);
 
 /* ---- Verify
  * ---------------------------------------------------------------------------------------------------------- */
@@ -732,10 +707,9 @@ struct nacre_verify_report {
 typedef void (*nacre_problem_fn)(void *arg, const char *path, const char *problem);
 /* Commit, then read and authenticate every block of the committed state and check every invariant. NACRE_ERR_DAMAGED
  * if there was any problem. The volume stays usable meanwhile, but mutations wait. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_verify(nacre_volume *vol, struct nacre_verify_report *report,
-                                                     nacre_problem_fn problem, void *problem_arg,
-                                                     nacre_progress_fn progress, void *progress_arg,
-                                                     nacre_cancel *cancel);
+NACRE_CALL enum nacre_err nacre_verify(nacre_volume *vol, struct nacre_verify_report *report,
+                                       nacre_problem_fn problem, void *problem_arg, nacre_progress_fn progress,
+                                       void *progress_arg, nacre_cancel *cancel);
 
 /* ---- Erasing: every key that a container has is destroyed, after which nobody opens it, with whatever credential
  * --- */
@@ -785,9 +759,8 @@ struct nacre_erase_report {
  * NACRE_ERR_IN_USE while anyone has it open. NACRE_OK says that all that the report has was read back. One that
  * failed or was cut, also by a power cut, is begun anew by the next call, without force up to the end. What it is
  * about is one container: not copies of it, and not what a medium keeps elsewhere of what was overwritten. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_erase(const struct nacre_target *target,
-                                                    const struct nacre_erase_options *options,
-                                                    struct nacre_erase_report *report);
+NACRE_CALL enum nacre_err nacre_erase(const struct nacre_target *target, const struct nacre_erase_options *options,
+                                      struct nacre_erase_report *report);
 
 enum nacre_erase_verdict {
   NACRE_ERASE_MATCHES = 0, /* all that was overwritten is as the report says */
@@ -802,20 +775,19 @@ struct nacre_erase_check {
   uint8_t volume_id[16];
 };
 /* Compare a container with the report of its erasing, by its ranges and container_bytes. Reads alone. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_erase_verify(const struct nacre_target *target,
-                                                           const struct nacre_erase_report *report,
-                                                           nacre_progress_fn progress, void *progress_arg,
-                                                           nacre_cancel *cancel, struct nacre_erase_check *check);
+NACRE_CALL enum nacre_err nacre_erase_verify(const struct nacre_target *target,
+                                             const struct nacre_erase_report *report, nacre_progress_fn progress,
+                                             void *progress_arg, nacre_cancel *cancel,
+                                             struct nacre_erase_check *check);
 
 /* ---- Measuring
  * ----------------------------------------------------------------------------------------------------------- */
 
 /* Seal and open pieces of `piece_bytes` on one thread for about `duration_ms` each. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_bench_cipher(enum nacre_cipher cipher, size_t piece_bytes,
-                                                           uint32_t duration_ms, double *seal_bytes_per_s,
-                                                           double *open_bytes_per_s);
+NACRE_CALL enum nacre_err nacre_bench_cipher(enum nacre_cipher cipher, size_t piece_bytes, uint32_t duration_ms,
+                                             double *seal_bytes_per_s, double *open_bytes_per_s);
 /* One key derivation at that cost, in milliseconds; zero fields are filled with the defaults for this machine. */
-NACRE_API NACRE_MUST_USE enum nacre_err nacre_bench_kdf(struct nacre_kdf_cost *cost, double *ms);
+NACRE_CALL enum nacre_err nacre_bench_kdf(struct nacre_kdf_cost *cost, double *ms);
 
 #ifdef __cplusplus
 }

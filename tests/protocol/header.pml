@@ -1,7 +1,7 @@
 /* Changing the header: two copies, one after the other, then the superblock that demands the new one.
  *
  * Mirrors:
- *   lib/ops/slots.c: change_begin change_commit
+ *   lib/ops/header_change.c: header_change_begin header_change_commit
  *   lib/ops/headers.c: headers_write headers_write_copy headers_read
  *   lib/ops/unlock.c: choose
  *   lib/ops/volume.c: repair_headers open_unlocked
@@ -155,7 +155,7 @@ opening:
 
   do
   :: next_h < NH ->
-    /* change_commit: sequence one higher than the header that was opened or written last */
+    /* header_change_commit: sequence one higher than the header that was opened or written last */
     d_step {
       begun = next_h;
       next_h++;
