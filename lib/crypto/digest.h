@@ -2,14 +2,14 @@
 #ifndef NACRE_CRYPTO_DIGEST_H
 #define NACRE_CRYPTO_DIGEST_H
 
-#include <stdalign.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define DIGEST_BYTES 32u
 
+/* Not to be copied: what libsodium aligns begins somewhere in it. */
 struct digest {
-  alignas(64) uint8_t state[384];
+  uint8_t room[384 + 63];
 };
 
 void digest_start(struct digest *d);
