@@ -91,7 +91,10 @@ gone() {
     gone_left=$((gone_left - 1))
     sleep 0.05
   done
-  ! is_there "$1"
+  ! is_there "$1" || {
+    ps -o pid,ppid,pgid,stat,etimes,args -p "$1"
+    return 1
+  }
 }
 # Where nobody waits for orphans, they stay as zombies.
 is_there() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
