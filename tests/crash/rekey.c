@@ -71,7 +71,8 @@ static void run(struct session *s, const struct scene *scene, uint64_t seed, con
   w.write_max_bytes = 60000;
   w.file_max_bytes = 200000;
   report_must(vault_open(&fresh, false, &w.vol), "opening it to fill it");
-  workload_fill(&w, w.vol, scene->fill_bytes);
+  if (scene->fill_bytes > 0)
+    workload_fill(&w, w.vol, scene->fill_bytes);
   for (unsigned i = 0; i < scene->steps; i++)
     report_must(workload_step(&w), w.step);
   workload_close_handles(&w);
