@@ -96,8 +96,8 @@ gone() {
     return 1
   }
 }
-# Where nobody waits for orphans, they stay as zombies.
-is_there() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
+# Where nobody waits for orphans, they stay as zombies. A number may be a thread's by now, which kill -0 would take for it.
+is_there() { ps -o stat= -p "$1" 2>/dev/null | grep -q '^[^Z]'; }
 mounted() { grep -qF " $1 fuse.nacre " /proc/self/mounts; }
 can_mount() { [ -e /dev/fuse ] && { [ "$(id -u)" -eq 0 ] || command -v fusermount3 >/dev/null; }; }
 end_mounts() {
