@@ -7,38 +7,12 @@
 
 #include <json-c/json.h>
 
+#include "json_fields.h"
 #include "report.h"
 #include "slots.h"
 
 #define RECORD_MAX_BYTES (1u << 20)
 #define JSON_DEPTH_MAX 8
-
-static bool get_number(struct json_object *object, const char *key, uint64_t most, uint64_t *number) {
-  struct json_object *value;
-  if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_int) ||
-      json_object_get_int64(value) < 0 || (uint64_t)json_object_get_int64(value) > most)
-    return false;
-  *number = (uint64_t)json_object_get_int64(value);
-  return true;
-}
-
-/* "" where it is not there, or null. */
-static const char *get_text(struct json_object *object, const char *key) {
-  struct json_object *value;
-  if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_string))
-    return "";
-  return json_object_get_string(value);
-}
-
-static bool read_id(const char *text, uint8_t id[16]) {
-  if (strlen(text) != 32 || strspn(text, "0123456789abcdef") != 32)
-    return false;
-  for (size_t i = 0; i < 16; i++) {
-    const char digits[] = {text[2 * i], text[2 * i + 1], '\0'};
-    id[i] = (uint8_t)strtoul(digits, NULL, 16);
-  }
-  return true;
-}
 
 static bool read_cost(struct json_object *slot, struct nacre_kdf_cost *cost) {
   struct json_object *kdf;
@@ -46,8 +20,8 @@ static bool read_cost(struct json_object *slot, struct nacre_kdf_cost *cost) {
   if (!json_object_object_get_ex(slot, "kdf", &kdf) || kdf == NULL)
     return true;
   if (!json_object_is_type(kdf, json_type_object) ||
-      !get_number(kdf, "memory_bytes", INT64_MAX, &cost->memory_bytes) ||
-      !get_number(kdf, "passes", UINT32_MAX, &passes) || !get_number(kdf, "lanes", UINT32_MAX, &lanes))
+      !json_field_number(kdf, "memory_bytes", INT64_MAX, &cost->memory_bytes) ||
+      !json_field_number(kdf, "passes", UINT32_MAX, &passes) || !json_field_number(kdf, "lanes", UINT32_MAX, &lanes))
     return false;
   cost->passes = (uint32_t)passes;
   cost->lanes = (uint32_t)lanes;
@@ -56,10 +30,10 @@ static bool read_cost(struct json_object *slot, struct nacre_kdf_cost *cost) {
 
 static bool read_slot(struct json_object *slot, struct nacre_public_info *info) {
   uint64_t index = 0;
-  if (!json_object_is_type(slot, json_type_object) || !get_number(slot, "index", NACRE_SLOTS_MAX - 1, &index))
+  if (!json_object_is_type(slot, json_type_object) || !json_field_number(slot, "index", NACRE_SLOTS_MAX - 1, &index))
     return false;
   struct nacre_public_slot *to = &info->slots[index];
-  const char *kind = get_text(slot, "kind");
+  const char *kind = json_field_text(slot, "kind");
   for (int i = NACRE_SLOT_PASSPHRASE; i <= NACRE_SLOT_FIDO2; i++)
     if (strcmp(kind, slot_kind_name((enum nacre_slot_kind)i)) == 0)
       to->kind = (enum nacre_slot_kind)i;
@@ -79,18 +53,19 @@ static bool read_slots(struct json_object *record, struct nacre_public_info *inf
 static bool read_info(struct json_object *record, struct nacre_public_info *info) {
   uint64_t version = 0, copies = 0;
   struct json_object *in_use;
-  if (!json_object_is_type(record, json_type_object) || !read_id(get_text(record, "volume_id"), info->volume_id) ||
-      !get_number(record, "format_version", UINT32_MAX, &version) ||
-      !get_number(record, "container_bytes", INT64_MAX, &info->container_bytes) ||
-      !get_number(record, "header_copies_valid", 2, &copies))
+  if (!json_object_is_type(record, json_type_object) ||
+      !json_hex_read(json_field_text(record, "volume_id"), info->volume_id, 16) ||
+      !json_field_number(record, "format_version", UINT32_MAX, &version) ||
+      !json_field_number(record, "container_bytes", INT64_MAX, &info->container_bytes) ||
+      !json_field_number(record, "header_copies_valid", 2, &copies))
     return false;
   info->format_version = (uint32_t)version;
   info->header_copies_valid = (uint32_t)copies;
-  const char *cipher = get_text(record, "cipher");
+  const char *cipher = json_field_text(record, "cipher");
   for (int i = NACRE_CIPHER_AES_256_GCM; i <= NACRE_CIPHER_AEGIS_256; i++)
     if (strcmp(cipher, nacre_cipher_name((enum nacre_cipher)i)) == 0)
       info->cipher = (enum nacre_cipher)i;
-  (void)snprintf(info->label, sizeof info->label, "%s", get_text(record, "label"));
+  (void)snprintf(info->label, sizeof info->label, "%s", json_field_text(record, "label"));
   info->in_use = json_object_object_get_ex(record, "in_use", &in_use) && json_object_get_boolean(in_use);
   return read_slots(record, info);
 }
@@ -104,8 +79,8 @@ static int take(struct audit *audit, const char *path, struct json_object *recor
     return report_no_memory();
   volume->origin = AUDIT_RECORD;
   volume->info = info;
-  volume->name = strdup(get_text(record, "volume"));
-  const char *mounted_on = get_text(record, "mounted_on");
+  volume->name = strdup(json_field_text(record, "volume"));
+  const char *mounted_on = json_field_text(record, "mounted_on");
   if (*mounted_on != '\0')
     volume->mounted_on = strdup(mounted_on);
   return EXIT_DONE;

@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include "json_fields.h"
 #include "report.h"
 
 #define CERTIFICATE_MAX_BYTES (1u << 20)
@@ -14,15 +15,6 @@
 
 static int not_one(const char *path) {
   return report_error(EXIT_USAGE, path, "that is no certificate of nacre erase");
-}
-
-static bool get_number(struct json_object *object, const char *key, uint64_t *number) {
-  struct json_object *value;
-  if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_int) ||
-      json_object_get_int64(value) < 0)
-    return false;
-  *number = (uint64_t)json_object_get_int64(value);
-  return true;
 }
 
 static bool get_flag(struct json_object *object, const char *key, bool *flag) {
@@ -33,40 +25,27 @@ static bool get_flag(struct json_object *object, const char *key, bool *flag) {
   return true;
 }
 
-static const char *get_text(struct json_object *object, const char *key) {
-  struct json_object *value;
-  if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_string))
-    return "";
-  return json_object_get_string(value);
-}
-
-static bool read_hex(const char *text, uint8_t *bytes, size_t count) {
-  if (strlen(text) != 2 * count || strspn(text, "0123456789abcdef") != 2 * count)
-    return false;
-  for (size_t i = 0; i < count; i++) {
-    const char digits[] = {text[2 * i], text[2 * i + 1], '\0'};
-    bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
-  }
-  return true;
-}
-
 static bool read_range(struct json_object *object, struct nacre_erase_range *range) {
-  if (!json_object_is_type(object, json_type_object) || !get_number(object, "offset_bytes", &range->offset_bytes) ||
-      !get_number(object, "len_bytes", &range->len_bytes) || !get_flag(object, "read_back", &range->read_back))
+  if (!json_object_is_type(object, json_type_object) ||
+      !json_field_number(object, "offset_bytes", INT64_MAX, &range->offset_bytes) ||
+      !json_field_number(object, "len_bytes", INT64_MAX, &range->len_bytes) ||
+      !get_flag(object, "read_back", &range->read_back))
     return false;
-  range->keys = strcmp(get_text(object, "content"), "keys") == 0;
-  return !range->read_back || read_hex(get_text(object, "blake2b_256"), range->hash, sizeof range->hash);
+  range->keys = strcmp(json_field_text(object, "content"), "keys") == 0;
+  return !range->read_back || json_hex_read(json_field_text(object, "blake2b_256"), range->hash, sizeof range->hash);
 }
 
 static bool read_record(struct json_object *record, struct nacre_erase_report *report) {
   uint64_t version = 0;
   struct json_object *ranges;
   if (!json_object_is_type(record, json_type_object) ||
-      strcmp(get_text(record, "certificate"), CERTIFICATE_KIND) != 0 || !get_number(record, "version", &version) ||
-      version != CERTIFICATE_VERSION || !get_number(record, "container_bytes", &report->container_bytes) ||
+      strcmp(json_field_text(record, "certificate"), CERTIFICATE_KIND) != 0 ||
+      !json_field_number(record, "version", INT64_MAX, &version) || version != CERTIFICATE_VERSION ||
+      !json_field_number(record, "container_bytes", INT64_MAX, &report->container_bytes) ||
       !json_object_object_get_ex(record, "ranges", &ranges) || !json_object_is_type(ranges, json_type_array))
     return false;
-  report->identified = read_hex(get_text(record, "volume_id"), report->volume_id, sizeof report->volume_id);
+  report->identified =
+      json_hex_read(json_field_text(record, "volume_id"), report->volume_id, sizeof report->volume_id);
   const size_t count = json_object_array_length(ranges);
   if (count > NACRE_ERASE_RANGES_MAX)
     return false;
