@@ -9,22 +9,31 @@
 #include "size.h"
 #include "slots.h"
 
-/* What a guess costs. Argon2id is bound by memory: each pass writes each KiB once and reads one other for it (RFC
- * 9106, 3.1), so that a guess moves 2 * memory * passes bytes. Hardware is rented by the hour, and what it moves in
- * that time is its bandwidth: an RTX 4090 moves 1.008 TB/s (NVIDIA's data sheet) and was to be had for $0.35 an hour
- * in 2025, an H100 SXM 3.35 TB/s for $2. That is $0.97 and $1.66 for 10^16 bytes. $1 is taken, and that all of it is
- * used. */
-#define USD_PER_BYTE 1e-16
-#define MOVES_PER_BYTE 2.0
+/* What a guess costs: the bytes that it moves through memory, times the least that an attacker pays to move a byte.
+ *
+ * Bytes: the first pass of Argon2 writes each KiB and reads one elsewhere for it, each further pass reads also what
+ * it overwrites (RFC 9106, 3.2): memory * (3 * passes - 1). The block before stays in the core. The same count is
+ * Thomas's ("Minimum password settings", tobtu.com, 2022). Guessing is bound by just that: at 64 MiB and 3 passes,
+ * 512 MiB moved, hashcat's authors of that mode had 1,667 guesses/s of an RTX 4090 (hashcat, pull request 4284, July
+ * 2025), 895 of its 1,008 GB/s; at 16 MiB John the Ripper had 11,434/s of an RTX 5090 (openwall/john, pull request
+ * 5382, July 2025), 1,535 of 1,792 GB/s. With much more memory a card holds few guesses at once, and does worse.
+ *
+ * Price: in March 2026 an RTX 4090 was rented for $0.34 an hour, for $0.22 where it may be taken back, by single
+ * owners from $0.15 (Deploybase, "RTX 4090 cloud"); in May from $0.31 (Fairlane, "Vast.ai"). Its whole bandwidth for
+ * $0.15 an hour is 2.4 * 10^16 bytes for $1; at $0.34 it is 1.1, an RTX 5090 for $0.69 0.9, an H100 for $1.99 0.6.
+ * Bought for $1,600 and used up in three years, at 450 W and $0.12/kWh, it costs $0.115 an hour: 3.2. 2.5 is taken:
+ * about 2.6 times cheaper than what hashcat does on a card for $0.34.
+ *
+ * Not in it: hardware made for it, and trading memory for computing, which takes at best 1.3 from memory times time,
+ * or 2.1 with one pass (RFC 9106, 7.2). */
+#define USD_PER_BYTE 4e-17 /* 1 / (2.5 * 10^16) */
 
 const char audit_model_text[] =
-    "What guessing costs is an estimate: each guess moves twice the memory times the passes of the key derivation, "
-    "an "
-    "attacker who rents graphics cards pays 1 US dollar for 10^16 bytes (prices and bandwidths of 2025), and finds "
-    "the "
-    "passphrase after half of all guesses. Hardware made for it would be cheaper by some factor, and prices fall. "
-    "Six "
-    "words drawn by dice from a list of 7,776 have 77 bits; what people make up seldom has 40.";
+    "What guessing costs is an estimate: each guess moves the memory of the key derivation, 3 times for each "
+    "pass less 1, an attacker pays 1 US dollar to move 2.5 * 10^16 bytes (the cheapest graphics cards to rent in "
+    "2026, at full speed), and finds the passphrase after half of all guesses. Hardware made for it would be "
+    "cheaper by some factor, and prices fall. Six words drawn by dice from a list of 7,776 have 77 bits; what "
+    "people make up seldom has 40.";
 
 const int audit_guess_bits[AUDIT_GUESSES] = {30, 40, 50, 60};
 #define AUDIT_JUDGED_GUESS 1 /* 40 bits */
@@ -50,7 +59,9 @@ static double guess_usd(const struct nacre_kdf_cost *kdf, int bits) {
   double guesses = 0.5;
   for (int i = 0; i < bits; i++)
     guesses *= 2;
-  return guesses * MOVES_PER_BYTE * (double)kdf->memory_bytes * kdf->passes * USD_PER_BYTE;
+  /* A record may say 0 passes. */
+  const double moves = kdf->passes > 0 ? 3.0 * kdf->passes - 1 : 0;
+  return guesses * moves * (double)kdf->memory_bytes * USD_PER_BYTE;
 }
 
 /* A key file has to be had, so that a passphrase alone is what is guessed. */

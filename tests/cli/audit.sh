@@ -36,7 +36,13 @@ works "a folder without any" "$NACRE" audit empty
 holds "says so" grep -q '^0 volumes: 0 at risk' "$out"
 works "one that is well kept: 0" "$NACRE" audit all/sub/good
 holds "is good" grep -q ': good$' "$out"
-holds "what guessing costs is told" grep -q 'guessing.*40 bits: \$22 thousand' "$out"
+# 2^39 guesses, 2^26 bytes, moved 3 * 3 - 1 times: 2^68 bytes, at 2.5 * 10^16 for a dollar.
+holds "what guessing costs is told" grep -q 'guessing.*40 bits: \$12 thousand' "$out"
+works "in figures, too" "$NACRE" audit --json all/sub/good
+holds "as reckoned by hand" json_is "$out" 'round(r["volumes"][0]["guessing"][1]["usd"])' 11806
+# An RTX 4090 guesses 1,667 a second at this cost (hashcat, 2025); the cheapest was $0.15 an hour.
+holds "and no dearer than guesses were measured to be, nor by much cheaper" json_is "$out" \
+  '0.8 < r["volumes"][0]["guessing"][1]["usd"] / (2**39 / 1667 / 3600 * 0.15) < 1' True
 works "one that is weak: 0" "$NACRE" audit --json all/hostile
 holds "why" json_is "$out" '(r["volumes"][0]["verdict"], len(r["volumes"][0]["reasons"]))' "('weak', 2)"
 
@@ -128,6 +134,9 @@ sed 's/"label":"Accounts"/"label":"a\\u0000b\\u001b<b>"/; s/"memory_bytes":[0-9]
   s/"passes":[0-9]*/"passes":4294967295/' rec1 >odd
 works "numbers without sense do no harm" "$NACRE" audit --info --html odd.html odd
 holds "and are shown as that" grep -q 'more than there is' odd.html
+sed 's/"passes":[0-9]*/"passes":0/' rec1 >none
+run "$NACRE" audit --info --json none
+holds "no passes at all cost nothing" json_is "$out" '[g["usd"] for g in r["volumes"][0]["guessing"]]' "[0.0, 0.0, 0.0, 0.0]"
 holds "nothing of it is markup" sh -c '! grep -q "<b>[^0-9AW]" odd.html'
 
 if [ "$(id -u)" -eq 0 ]; then
