@@ -11,10 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hex.h"
 #include "report.h"
 
 #define FINGERPRINT_BYTES 32
-#define NAME_BYTES (2 * FINGERPRINT_BYTES + 1)
+#define NAME_BYTES HEX_TEXT_BYTES(FINGERPRINT_BYTES)
 #define TEMPORARY_BYTES (NAME_BYTES + 12)
 
 /* Of the whole process, which has one user. The descriptor is opened before there is a mount: one that then lies over
@@ -60,11 +61,6 @@ static void open_folder(void) {
     folder_error = errno;
 }
 
-static void name_of(const uint8_t fingerprint[FINGERPRINT_BYTES], char name[NAME_BYTES]) {
-  for (size_t i = 0; i < FINGERPRINT_BYTES; i++)
-    (void)snprintf(name + 2 * i, 3, "%02x", fingerprint[i]);
-}
-
 /* ---- Reading --------------------------------------------------------------------------------------- */
 
 static int read_whole(int fd, void *buf, size_t cap, size_t *len) {
@@ -90,7 +86,7 @@ static int anchor_load(void *ctx, const uint8_t fingerprint[FINGERPRINT_BYTES], 
   *len = 0;
   if (folder_fd < 0)
     return 0; /* nothing was ever remembered; that nothing will be, store says */
-  name_of(fingerprint, name);
+  (void)hex_text(fingerprint, FINGERPRINT_BYTES, name);
   const int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0)
     return errno == ENOENT ? 0 : errno;
@@ -138,7 +134,7 @@ static int anchor_store(void *ctx, const uint8_t fingerprint[FINGERPRINT_BYTES],
   (void)ctx;
   if (folder_fd < 0)
     return folder_error;
-  name_of(fingerprint, name);
+  (void)hex_text(fingerprint, FINGERPRINT_BYTES, name);
   return replace(name, buf, len);
 }
 

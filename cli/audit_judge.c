@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "kdf_options.h"
 #include "size.h"
 #include "slots.h"
@@ -216,7 +217,5 @@ const char *audit_id_text(const struct audit_volume *volume, char text[33]) {
     (void)snprintf(text, 33, "unknown");
     return text;
   }
-  for (size_t i = 0; i < 16; i++)
-    (void)snprintf(text + 2 * i, 3, "%02x", volume->info.volume_id[i]);
-  return text;
+  return hex_text(volume->info.volume_id, sizeof volume->info.volume_id, text);
 }

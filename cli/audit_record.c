@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include "hex.h"
 #include "json_fields.h"
 #include "report.h"
 #include "slots.h"
@@ -54,7 +55,7 @@ static bool read_info(struct json_object *record, struct nacre_public_info *info
   uint64_t version = 0, copies = 0;
   struct json_object *in_use;
   if (!json_object_is_type(record, json_type_object) ||
-      !json_hex_read(json_field_text(record, "volume_id"), info->volume_id, 16) ||
+      !hex_read(json_field_text(record, "volume_id"), info->volume_id, 16) ||
       !json_field_number(record, "format_version", UINT32_MAX, &version) ||
       !json_field_number(record, "container_bytes", INT64_MAX, &info->container_bytes) ||
       !json_field_number(record, "header_copies_valid", 2, &copies))

@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 
 #include "escape.h"
+#include "hex.h"
 #include "report.h"
 #include "size.h"
 #include "volume.h"
@@ -52,11 +53,6 @@ static const char *how_text(enum nacre_erased how) {
   return "left";
 }
 
-static void hash_text(const uint8_t hash[32], char text[65]) {
-  for (size_t i = 0; i < 32; i++)
-    (void)snprintf(text + 2 * i, 3, "%02x", hash[i]);
-}
-
 /* What it amounts to in the words of NIST SP 800-88 Rev. 1. */
 #define METHODS_MAX 3
 static const char *const method_texts[METHODS_MAX] = {
@@ -98,8 +94,8 @@ static struct json_object *range_json(const struct nacre_erase_range *range) {
   report_json_add(object, "content", json_object_new_string(range->keys ? "keys" : "blocks"));
   report_json_add(object, "how", json_object_new_string(how_text(range->how)));
   report_json_add(object, "read_back", json_object_new_boolean(range->read_back));
-  char hash[65];
-  hash_text(range->hash, hash);
+  char hash[HEX_TEXT_BYTES(32)];
+  (void)hex_text(range->hash, sizeof range->hash, hash);
   report_json_add(object, "blake2b_256", range->read_back ? json_object_new_string(hash) : NULL);
   return object;
 }
@@ -113,8 +109,8 @@ static void add_texts(struct json_object *object, const char *key, const char *c
 
 struct json_object *certificate_json(const struct certificate *c) {
   const struct nacre_erase_report *report = c->report;
-  char id[VOLUME_ID_TEXT_BYTES], time[TIME_TEXT_BYTES], host[256] = "";
-  volume_id_text(report->volume_id, id);
+  char id[HEX_TEXT_BYTES(16)], time[TIME_TEXT_BYTES], host[256] = "";
+  (void)hex_text(report->volume_id, 16, id);
   (void)gethostname(host, sizeof host - 1);
   struct json_object *record = json_object_new_object();
   report_json_add(record, "certificate", json_object_new_string(CERTIFICATE_KIND));
@@ -174,8 +170,8 @@ static void print_field(FILE *out, const char *name, const char *value) {
 void certificate_print_ranges(const struct nacre_erase_report *report, FILE *out) {
   for (uint32_t i = 0; i < report->range_count; i++) {
     const struct nacre_erase_range *range = &report->ranges[i];
-    char size[SIZE_TEXT_BYTES], hash[65];
-    hash_text(range->hash, hash);
+    char size[SIZE_TEXT_BYTES], hash[HEX_TEXT_BYTES(32)];
+    (void)hex_text(range->hash, sizeof range->hash, hash);
     (void)fprintf(out, "%s at %" PRIu64 ", %s: %s%s\n", range->keys ? "keys" : "blocks", range->offset_bytes,
                   size_text(range->len_bytes, size), how_text(range->how), range->read_back ? ", read back" : "");
     if (range->read_back)
@@ -195,8 +191,8 @@ static void print_medium(FILE *out, const struct medium *medium) {
 
 bool certificate_write(const struct certificate *c, FILE *out) {
   const struct nacre_erase_report *report = c->report;
-  char id[VOLUME_ID_TEXT_BYTES], time[TIME_TEXT_BYTES], size[SIZE_TEXT_BYTES], host[256] = "";
-  volume_id_text(report->volume_id, id);
+  char id[HEX_TEXT_BYTES(16)], time[TIME_TEXT_BYTES], size[SIZE_TEXT_BYTES], host[256] = "";
+  (void)hex_text(report->volume_id, 16, id);
   (void)gethostname(host, sizeof host - 1);
   (void)fprintf(out, "CERTIFICATE OF ERASURE OF A NACRE VOLUME\n\n");
   print_field(out, "volume", c->path);

@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include "hex.h"
 #include "json_fields.h"
 #include "report.h"
 
@@ -32,7 +33,7 @@ static bool read_range(struct json_object *object, struct nacre_erase_range *ran
       !get_flag(object, "read_back", &range->read_back))
     return false;
   range->keys = strcmp(json_field_text(object, "content"), "keys") == 0;
-  return !range->read_back || json_hex_read(json_field_text(object, "blake2b_256"), range->hash, sizeof range->hash);
+  return !range->read_back || hex_read(json_field_text(object, "blake2b_256"), range->hash, sizeof range->hash);
 }
 
 static bool read_record(struct json_object *record, struct nacre_erase_report *report) {
@@ -44,8 +45,7 @@ static bool read_record(struct json_object *record, struct nacre_erase_report *r
       !json_field_number(record, "container_bytes", INT64_MAX, &report->container_bytes) ||
       !json_object_object_get_ex(record, "ranges", &ranges) || !json_object_is_type(ranges, json_type_array))
     return false;
-  report->identified =
-      json_hex_read(json_field_text(record, "volume_id"), report->volume_id, sizeof report->volume_id);
+  report->identified = hex_read(json_field_text(record, "volume_id"), report->volume_id, sizeof report->volume_id);
   const size_t count = json_object_array_length(ranges);
   if (count > NACRE_ERASE_RANGES_MAX)
     return false;

@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 
 #include "cipher_option.h"
+#include "hex.h"
 #include "interrupt.h"
 #include "kdf_options.h"
 #include "paper.h"
@@ -185,8 +186,8 @@ static void print_created(const char *path, const struct paper *paper, const str
   struct nacre_public_info info = {.struct_size = sizeof info};
   const bool known = nacre_probe(&target, &info) == NACRE_OK;
   if (report_is_json()) {
-    char id[VOLUME_ID_TEXT_BYTES];
-    volume_id_text(info.volume_id, id);
+    char id[HEX_TEXT_BYTES(16)];
+    (void)hex_text(info.volume_id, 16, id);
     struct json_object *report = json_object_new_object();
     report_json_add(report, "volume", report_json_text(path));
     report_json_add(report, "volume_id", known ? json_object_new_string(id) : NULL);

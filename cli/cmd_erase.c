@@ -11,6 +11,7 @@
 
 #include "certificate.h"
 #include "escape.h"
+#include "hex.h"
 #include "interrupt.h"
 #include "options.h"
 #include "progress.h"
@@ -46,8 +47,8 @@ static const char *verdict_name(enum nacre_erase_verdict verdict) {
 }
 
 static void print_check_json(const struct nacre_erase_check *check) {
-  char id[VOLUME_ID_TEXT_BYTES];
-  volume_id_text(check->volume_id, id);
+  char id[HEX_TEXT_BYTES(16)];
+  (void)hex_text(check->volume_id, 16, id);
   struct json_object *object = json_object_new_object();
   report_json_add(object, "verdict", json_object_new_string(verdict_name(check->verdict)));
   report_json_add(object, "ranges_equal", json_object_new_int64(check->ranges_equal));
@@ -58,8 +59,8 @@ static void print_check_json(const struct nacre_erase_check *check) {
 
 static int say_verdict(const char *path, const struct nacre_erase_report *report,
                        const struct nacre_erase_check *check) {
-  char id[VOLUME_ID_TEXT_BYTES];
-  volume_id_text(check->volume_id, id);
+  char id[HEX_TEXT_BYTES(16)];
+  (void)hex_text(check->volume_id, 16, id);
   if (report_is_json())
     print_check_json(check);
   if (check->volume_there && report->identified && memcmp(check->volume_id, report->volume_id, 16) == 0)

@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 
 #include "escape.h"
+#include "hex.h"
 #include "options.h"
 #include "report.h"
 #include "size.h"
@@ -19,8 +20,8 @@ static const char *cipher_text(enum nacre_cipher cipher) {
 }
 
 static void print_json(const char *path, const struct nacre_public_info *info, const char *mounted_on) {
-  char id[VOLUME_ID_TEXT_BYTES];
-  volume_id_text(info->volume_id, id);
+  char id[HEX_TEXT_BYTES(16)];
+  (void)hex_text(info->volume_id, 16, id);
   struct json_object *report = json_object_new_object();
   report_json_add(report, "volume", report_json_text(path));
   report_json_add(report, "volume_id", json_object_new_string(id));
@@ -40,8 +41,8 @@ static void print_json(const char *path, const struct nacre_public_info *info, c
 }
 
 static void print_text(const struct nacre_public_info *info, const char *mounted_on) {
-  char id[VOLUME_ID_TEXT_BYTES], size[SIZE_TEXT_BYTES];
-  volume_id_text(info->volume_id, id);
+  char id[HEX_TEXT_BYTES(16)], size[SIZE_TEXT_BYTES];
+  (void)hex_text(info->volume_id, 16, id);
   (void)printf("volume id   %s\n", id);
   if (info->label[0] != '\0') {
     (void)printf("label       ");

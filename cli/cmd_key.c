@@ -7,6 +7,7 @@
 #include <json-c/json.h>
 
 #include "escape.h"
+#include "hex.h"
 #include "interrupt.h"
 #include "kdf_options.h"
 #include "key_escrow.h"
@@ -227,12 +228,6 @@ static int key_change(const struct command *self, int argc, char **argv) {
   return code;
 }
 
-#define FINGERPRINT_TEXT_BYTES 65
-static void fingerprint_text(const uint8_t fingerprint[32], char text[FINGERPRINT_TEXT_BYTES]) {
-  for (size_t i = 0; i < 32; i++)
-    (void)snprintf(text + 2 * i, 3, "%02x", fingerprint[i]);
-}
-
 /* ---- key list ------------------------------------------------------------------------------------ */
 
 static void date_text(int64_t seconds, char *text, size_t size) {
@@ -252,8 +247,8 @@ static void list_json(const struct nacre_slot_info *slots, size_t count, const u
     (void)json_object_array_add(array, slot);
   }
   struct json_object *report = json_object_new_object();
-  char text[FINGERPRINT_TEXT_BYTES];
-  fingerprint_text(fingerprint, text);
+  char text[HEX_TEXT_BYTES(32)];
+  (void)hex_text(fingerprint, 32, text);
   report_json_add(report, "fingerprint", json_object_new_string(text));
   report_json_add(report, "slots", array);
   report_json_add(report, "sealed_blocks", info != NULL ? json_object_new_uint64(info->sealed_blocks) : NULL);
@@ -369,8 +364,8 @@ static int key_id(const struct command *self, int argc, char **argv) {
   code = slot_access_open(&access, argv[0], &o.volume, true);
   if (code != EXIT_DONE)
     return code;
-  char text[FINGERPRINT_TEXT_BYTES];
-  fingerprint_text(access.fingerprint, text);
+  char text[HEX_TEXT_BYTES(32)];
+  (void)hex_text(access.fingerprint, sizeof access.fingerprint, text);
   if (report_is_json()) {
     struct json_object *report = json_object_new_object();
     report_json_add(report, "fingerprint", json_object_new_string(text));

@@ -1,8 +1,5 @@
 #include "json_fields.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 bool json_field_number(struct json_object *object, const char *key, uint64_t most, uint64_t *number) {
   struct json_object *value;
   if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_int) ||
@@ -17,14 +14,4 @@ const char *json_field_text(struct json_object *object, const char *key) {
   if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_string))
     return "";
   return json_object_get_string(value);
-}
-
-bool json_hex_read(const char *text, uint8_t *bytes, size_t count) {
-  if (strlen(text) != 2 * count || strspn(text, "0123456789abcdef") != 2 * count)
-    return false;
-  for (size_t i = 0; i < count; i++) {
-    const char digits[] = {text[2 * i], text[2 * i + 1], '\0'};
-    bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
-  }
-  return true;
 }

@@ -3,7 +3,6 @@
 #define NACRE_CLI_JSON_FIELDS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include <json-c/json.h>
@@ -12,7 +11,5 @@
 bool json_field_number(struct json_object *object, const char *key, uint64_t most, uint64_t *number);
 /* "" where it is not there, or null. */
 const char *json_field_text(struct json_object *object, const char *key);
-/* Exactly so many bytes in lower-case hexadecimal digits. */
-bool json_hex_read(const char *text, uint8_t *bytes, size_t count);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "escape.h"
+#include "hex.h"
 #include "qr.h"
 #include "report.h"
 #include "volume.h"
@@ -77,10 +78,10 @@ static void put_key(FILE *out, const char *text) {
 
 static void put_page(FILE *out, const char *volume, const struct nacre_public_info *info, const char *key,
                      const struct qr *qr) {
-  char id[VOLUME_ID_TEXT_BYTES], date[32] = "-";
+  char id[HEX_TEXT_BYTES(16)], date[32] = "-";
   const time_t now = time(NULL);
   struct tm tm;
-  volume_id_text(info->volume_id, id);
+  (void)hex_text(info->volume_id, 16, id);
   if (localtime_r(&now, &tm) != NULL)
     (void)strftime(date, sizeof date, "%Y-%m-%d", &tm);
   (void)fprintf(

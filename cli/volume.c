@@ -7,6 +7,7 @@
 
 #include "anchor.h"
 #include "fuse/control.h"
+#include "hex.h"
 #include "interrupt.h"
 #include "mountpoints.h"
 #include "progress.h"
@@ -50,11 +51,6 @@ struct nacre_target volume_target(const char *path) {
     target.header = &header;
   }
   return target;
-}
-
-void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]) {
-  for (size_t i = 0; i < 16; i++)
-    (void)snprintf(text + 2 * i, 3, "%02x", id[i]);
 }
 
 char *volume_mounted_on(const char *path) {
@@ -128,27 +124,9 @@ bool volume_wait_free(const char *path, unsigned seconds) {
   return false;
 }
 
-static bool hex_digit(char c, uint8_t *value) {
-  static const char digits[] = "0123456789abcdef";
-  const char *at = c != '\0' ? strchr(digits, c >= 'A' && c <= 'F' ? c + ('a' - 'A') : c) : NULL;
-  *value = at != NULL ? (uint8_t)(at - digits) : 0;
-  return at != NULL;
-}
-
-/* 64 hexadecimal digits. */
-static bool fingerprint_parse(const char *text, uint8_t out[32]) {
-  for (size_t i = 0; i < 32; i++) {
-    uint8_t high, low;
-    if (!hex_digit(text[2 * i], &high) || !hex_digit(text[2 * i + 1], &low))
-      return false;
-    out[i] = (uint8_t)(high << 4 | low);
-  }
-  return text[64] == '\0';
-}
-
 int volume_check_options(const char *path, const struct volume_options *options) {
   uint8_t fingerprint[32];
-  if (options->expect_id != NULL && !fingerprint_parse(options->expect_id, fingerprint))
+  if (options->expect_id != NULL && !hex_read(options->expect_id, fingerprint, sizeof fingerprint))
     return report_error(EXIT_USAGE, path, "--expect-id takes a fingerprint of 64 hexadecimal digits");
   if (options->slot >= NACRE_SLOTS_MAX)
     return report_error(EXIT_USAGE, path, "slots are numbered 0 to %d", NACRE_SLOTS_MAX - 1);
@@ -157,8 +135,8 @@ int volume_check_options(const char *path, const struct volume_options *options)
 
 bool volume_is_expected(const struct volume_options *options, const uint8_t fingerprint[32]) {
   uint8_t expected[32];
-  return options->expect_id == NULL ||
-         (fingerprint_parse(options->expect_id, expected) && memcmp(expected, fingerprint, sizeof expected) == 0);
+  return options->expect_id == NULL || (hex_read(options->expect_id, expected, sizeof expected) &&
+                                        memcmp(expected, fingerprint, sizeof expected) == 0);
 }
 
 static bool has_slot(const struct nacre_public_info *info, enum nacre_slot_kind kind) {
@@ -234,7 +212,8 @@ static void take_choice(const struct volume_options *options, struct nacre_open_
   open_options->use_slot = options->slot >= 0;
   open_options->slot = options->slot >= 0 ? options->slot : 0;
   open_options->use_expect_fingerprint =
-      options->expect_id != NULL && fingerprint_parse(options->expect_id, open_options->expect_fingerprint);
+      options->expect_id != NULL &&
+      hex_read(options->expect_id, open_options->expect_fingerprint, sizeof open_options->expect_fingerprint);
 }
 
 int volume_open(const struct volume_request *request, nacre_volume **out) {

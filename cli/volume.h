@@ -65,9 +65,6 @@ struct volume_request {
 struct nacre_target volume_target(const char *path);
 /* Of any file, which has its own. */
 struct nacre_target volume_plain_target(const char *path);
-#define VOLUME_ID_TEXT_BYTES 33
-/* The public id as 32 hexadecimal digits. */
-void volume_id_text(const uint8_t id[16], char text[VOLUME_ID_TEXT_BYTES]);
 /* Before anything is asked or opened: exit code, error said. */
 int volume_check_options(const char *path, const struct volume_options *options);
 /* Whether a volume of that fingerprint is what --expect-id asks for. */
