@@ -34,6 +34,8 @@ static bool read_slot(struct json_object *slot, struct nacre_public_info *info) 
   if (!json_object_is_type(slot, json_type_object) || !json_field_number(slot, "index", NACRE_SLOTS_MAX - 1, &index))
     return false;
   struct nacre_public_slot *to = &info->slots[index];
+  if (to->kind != NACRE_SLOT_EMPTY)
+    return false; /* named twice */
   const char *kind = json_field_text(slot, "kind");
   for (int i = NACRE_SLOT_PASSPHRASE; i <= NACRE_SLOT_FIDO2; i++)
     if (strcmp(kind, slot_kind_name((enum nacre_slot_kind)i)) == 0)

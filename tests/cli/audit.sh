@@ -127,7 +127,8 @@ head -c 200 rec1 >bad5
 printf '[[[[[[[[[[[[' >bad6
 sed 's/"slots":\[/"slots":[7,/' rec1 >bad7
 sed 's/"header_copies_valid":2/"header_copies_valid":3/' rec1 >bad8
-for bad in bad1 bad2 bad3 bad4 bad5 bad6 bad7 bad8 /dev/null all/hostile; do
+sed 's/"index":1/"index":0/' rec1 >bad9
+for bad in bad1 bad2 bad3 bad4 bad5 bad6 bad7 bad8 bad9 /dev/null all/hostile; do
   fails "no record ($bad): 2" 2 "no record" "$NACRE" audit --info $bad
 done
 sed 's/"label":"Accounts"/"label":"a\\u0000b\\u001b<b>"/; s/"memory_bytes":[0-9]*/"memory_bytes":9223372036854775807/
