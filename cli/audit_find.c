@@ -16,41 +16,6 @@
 #define MAGIC_BYTES 8
 #define SECOND_COPY_OFFSET (16 << 20)
 
-static bool make_room(struct audit *audit) {
-  if (audit->count < audit->room)
-    return true;
-  const size_t room = audit->room == 0 ? 16 : 2 * audit->room;
-  struct audit_volume *list = reallocarray(audit->list, room, sizeof *list);
-  if (list == NULL)
-    return false;
-  audit->list = list;
-  audit->room = room;
-  return true;
-}
-
-struct audit_volume *audit_add(struct audit *audit, const char *path) {
-  char *copy = strdup(path);
-  if (copy == NULL || !make_room(audit)) {
-    free(copy);
-    return NULL;
-  }
-  struct audit_volume *volume = &audit->list[audit->count++];
-  memset(volume, 0, sizeof *volume);
-  volume->info.struct_size = sizeof volume->info;
-  volume->path = copy;
-  return volume;
-}
-
-void audit_free(struct audit *audit) {
-  for (size_t i = 0; i < audit->count; i++) {
-    free(audit->list[i].path);
-    free(audit->list[i].name);
-    free(audit->list[i].mounted_on);
-  }
-  free(audit->list);
-  *audit = (struct audit){0};
-}
-
 static int unreadable(struct audit *audit, const char *path, int error) {
   audit->unreadable++;
   return report_errno(path, "cannot look at it", error);

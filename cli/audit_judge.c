@@ -176,13 +176,6 @@ void audit_judge(struct audit *audit) {
   judge_copies(audit);
 }
 
-size_t audit_total(const struct audit *audit, enum audit_verdict verdict) {
-  size_t total = 0;
-  for (size_t i = 0; i < audit->count; i++)
-    total += audit->list[i].verdict == verdict;
-  return total;
-}
-
 /* ---- Words ---- */
 
 const char *audit_verdict_text(enum audit_verdict verdict) {
