@@ -2,8 +2,8 @@
 # Help, options, and how errors look.
 . "$(dirname "$0")/cli_lib.sh"
 # shellcheck disable=SC2086
-for command in create mount umount status sync ls cat get put rm mkdir mv info erase audit verify bench \
-  "key add" "key remove" "key change" "key list" "key test" \
+for command in create mount umount status sync ls cat get put rm mkdir mv info erase rekey audit verify bench \
+  "key add" "key remove" "key change" "key list" "key escrow" "key id" "key test" \
   "header backup" "header restore"; do
   run "$NACRE" $command --help
   grep -q "^usage: nacre $command " "$out" && grep -q -- --json "$out" && [ ! -s "$err" ] && [ "$got" -eq 0 ]
@@ -12,6 +12,35 @@ for command in create mount umount status sync ls cat get put rm mkdir mv info e
   grep -q "^usage: nacre $command " "$out"
   judge "help $command is the same" $?
   fails "$command refuses an unknown option" 2 "unknown option '--no-such-thing'" "$NACRE" $command --no-such-thing
+done
+# told_in PAGE COMMAND...: each option that its help lists is in the page, or in nacre(1), which has those of many.
+told_in() {
+  page=$1 missing=
+  shift
+  run "$NACRE" "$@" --help
+  for option in $(grep -o '^ .\{5\}--[a-z0-9-]*' "$out" | grep -o -- '--.*'); do
+    sed 's/Fl Fl /--/g' "$here/../../docs/man/nacre-$page.1" "$here/../../docs/man/nacre.1" |
+      grep -q -e "$option\([^a-z0-9-]\|\$\)" || missing="$missing $option"
+  done
+  holds "the manual has the options of $*" test -z "$missing"
+}
+for page in create mount erase rekey audit verify; do
+  told_in $page $page
+done
+for command in umount status sync; do
+  told_in mount $command
+done
+for command in ls cat get put rm mkdir mv; do
+  told_in files $command
+done
+for command in info bench; do
+  told_in verify $command
+done
+for command in add remove change list escrow id test; do
+  told_in key key $command
+done
+for command in backup restore; do
+  told_in header header $command
 done
 works "key --help lists its commands" "$NACRE" key --help
 works "--help lists the commands" "$NACRE" --help
