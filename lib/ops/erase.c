@@ -233,24 +233,13 @@ static enum nacre_err write_noise(struct erase *e, const struct nacre_erase_rang
   return store_sync(e->store);
 }
 
-static enum nacre_err read_noise(struct erase *e, const struct nacre_erase_range *range, uint8_t hash[32]) {
-  struct digest digest;
-  digest_start(&digest);
-  for (uint64_t at = 0; at < range->len_bytes; at += ERASE_PIECE_BYTES) {
-    size_t len = (size_t)u64_min(ERASE_PIECE_BYTES, range->len_bytes - at);
-    ERR_TRY(cancel_check(e->request->cancel));
-    ERR_TRY(store_read(e->store, e->piece, len, range->offset_bytes + at));
-    digest_add(&digest, e->piece, len);
-  }
-  digest_finish(&digest, hash);
-  return NACRE_OK;
-}
-
 static enum nacre_err overwrite_range(struct erase *e, struct nacre_erase_range *range) {
   uint8_t written[DIGEST_BYTES];
+  struct erase_reading r = {
+      .store = e->store, .request = e->request, .what = "read back", .piece = e->piece, .total = range->len_bytes};
   ERR_TRY(write_noise(e, range, written));
   store_forget(e->store);
-  ERR_TRY(read_noise(e, range, range->hash));
+  ERR_TRY(erase_hash_range(&r, range, range->hash));
   if (memcmp(written, range->hash, sizeof written) != 0)
     return err_set(NACRE_ERR_IO, "what was written from %llu on does not read back",
                    (unsigned long long)range->offset_bytes);

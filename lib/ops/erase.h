@@ -15,6 +15,17 @@ struct erase_request {
 
 #define ERASE_PIECE_BYTES (1u << 20)
 
+/* Ranges that are read, with progress. */
+struct erase_reading {
+  struct store *store;
+  const struct erase_request *request;
+  const char *what; /* the progress is of */
+  uint8_t *piece;   /* of ERASE_PIECE_BYTES */
+  uint64_t done, total;
+};
+NACRE_MUST_USE enum nacre_err erase_hash_range(struct erase_reading *r, const struct nacre_erase_range *range,
+                                               uint8_t hash[32]);
+
 /* The store stays the caller's, and is open for writing. */
 NACRE_MUST_USE enum nacre_err erase_volume(struct store *store, const struct erase_request *request,
                                            struct nacre_erase_report *report);

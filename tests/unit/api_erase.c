@@ -385,6 +385,35 @@ static void hostile_reports(void **state) {
 }
 
 /* Broken off in the blocks: the keys are gone, and the next call needs no force. */
+struct told {
+  uint64_t erased, of_erased, read, of_read;
+  bool odd;
+};
+
+static void tell(void *arg, const char *what, uint64_t done, uint64_t total) {
+  struct told *told = arg;
+  const bool reading = strcmp(what, "read back") == 0;
+  told->odd = told->odd || done > total || (!reading && strcmp(what, "erase") != 0);
+  *(reading ? &told->read : &told->erased) = done;
+  *(reading ? &told->of_read : &told->of_erased) = total;
+}
+
+/* Of a large device reading back takes as long as writing. */
+static void progress_of_both_ways(void **state) {
+  struct fixture *f = *state;
+  struct told told = {0};
+  struct nacre_erase_report report = {.struct_size = sizeof report};
+  const struct nacre_erase_options options = {
+      .struct_size = sizeof options, .rest = NACRE_ERASE_REST_OVERWRITE, .progress = tell, .progress_arg = &told};
+  make_volume(f);
+  assert_int_equal(nacre_erase(&f->target, &options, &report), NACRE_OK);
+  assert_false(told.odd);
+  assert_int_equal(told.of_erased, report.container_bytes);
+  assert_int_equal(told.erased, report.container_bytes);
+  assert_int_equal(told.of_read, report.ranges[3].len_bytes);
+  assert_int_equal(told.read, told.of_read);
+}
+
 static void cancelled_in_the_middle(void **state) {
   struct fixture *f = *state;
   struct nacre_erase_report report = {.struct_size = sizeof report};
@@ -487,6 +516,7 @@ int main(void) {
       TEST(a_container_cut_short),
       TEST(reports_are_told_apart),
       TEST(hostile_reports),
+      TEST(progress_of_both_ways),
       TEST(cancelled_in_the_middle),
       TEST(a_medium_that_purges),
       TEST(files_of_the_host),
