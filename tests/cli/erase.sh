@@ -151,13 +151,54 @@ fails "in use, with --force: 5" 5 "has it open" "$NACRE" erase --yes --force u
 kill $holder
 wait $holder 2>/dev/null
 holds "and nothing was done" cmp u u.before
-if [ "$(id -u)" -eq 0 ] && loop=$(losetup -f --show u 2>/dev/null); then
-  works "a block device" "$NACRE" erase --yes --certificate c4 "$loop"
+
+# A block device, whose backing file shows what it was told to do.
+cat >holes.py <<'END'
+import json, os, sys
+
+# Whether what the record calls discarded has no data in the file, and how many ranges that are.
+record, fd = json.load(open(sys.argv[1])), os.open(sys.argv[2], os.O_RDONLY)
+clean, count = True, 0
+for x in record["ranges"]:
+    if x["how"] != "discarded":
+        continue
+    count += 1
+    try:
+        clean = clean and os.lseek(fd, x["offset_bytes"], os.SEEK_DATA) >= x["offset_bytes"] + x["len_bytes"]
+    except OSError:  # none up to the end
+        pass
+print(clean, count)
+END
+truncate -s 28M device
+dd if=/dev/urandom of=content bs=1M count=4 2>/dev/null
+loop=
+[ "$(id -u)" -ne 0 ] || loop=$(losetup -f --show device 2>/dev/null) || loop=
+if [ -z "$loop" ]; then
+  skip "a block device" "no loop device can be made here"
+else
+  # shellcheck disable=SC2086
+  works "a volume on a block device" "$NACRE" create $pass --kdf-memory 32M --kdf-passes 1 "$loop"
+  works "with a file in it" "$NACRE" put --passfile pass "$loop" content /
+  cp device device.before
+  works "is erased" "$NACRE" erase --yes --certificate c4 "$loop"
   holds "is named as that" grep -Eq '^medium +block device' c4
   works "and compared" "$NACRE" erase --verify c4 "$loop"
+  discards=$(cat "/sys/block/${loop##*/}/queue/discard_max_bytes")
   losetup -d "$loop"
-  works "by its file as well" "$NACRE" erase --verify c4 u
-else
-  echo "skip - a block device: none can be made here"
+  works "by its file as well" "$NACRE" erase --verify c4 device
+  holds "the file had what is to be erased" test "$(python3 everywhere.py device.before device.before)" -gt 200
+  holds "and has none of it" test "$(python3 everywhere.py device.before device)" = 0
+  holds "nor 16 bytes of the former keys at their places" \
+    test "$(python3 survivors.py device.before device)" = "True 0"
+  sed -n '/BEGIN NACRE/,/END NACRE/{/-----/d;p}' c4 >record4
+  holds "a purge is not claimed where there is none" json_is record4 'r["purged"]' False
+  if [ "$discards" -gt 0 ]; then
+    holds "the rest was discarded" json_is record4 '[x["how"] for x in r["ranges"]]' \
+      "['overwritten', 'overwritten', 'discarded', 'discarded']"
+    holds "and is holes in the file" test "$(python3 holes.py record4 device)" = "True 2"
+    holds "where there was data" test "$(python3 holes.py record4 device.before)" = "False 2"
+  else
+    skip "what is discarded" "the device discards nothing here"
+  fi
 fi
 finish
