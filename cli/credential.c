@@ -1,5 +1,6 @@
 #include "credential.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,16 +186,15 @@ static int count_asked(struct credential_wanted *wanted) {
                       fido2 ? "--fido2" : "--clevis");
 }
 
+static_assert(FIDO2_TEXT_BYTES <= CLEVIS_WHY_BYTES, "what is wrong fits, whoever was asked");
+
 /* The key of that slot, from what is asked. Exit code; what is wrong is in why. */
 static int ask_outside(struct credential_wanted *wanted, uint32_t slot, char why[CLEVIS_WHY_BYTES],
                        nacre_credential **out) {
   const uint64_t timeout_s = wanted->source->unattended_timeout_s;
   if (!wanted->source->fido2)
     return clevis_open(slot, timeout_s > 0 ? (unsigned)timeout_s : CLEVIS_TIMEOUT_S, wanted->volume, why, out);
-  const char *text = "";
-  const int code = token_open(slot, wanted->volume, &text, out);
-  (void)snprintf(why, CLEVIS_WHY_BYTES, "%s", text);
-  return code;
+  return token_open(slot, wanted->volume, why, out);
 }
 
 /* The next slot whose key is got; the last one's failure is what is said where none does. */

@@ -1,5 +1,6 @@
 #include "fido2.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -7,7 +8,8 @@
 #define RECORD_FIXED 40
 #define RP "nacre"
 #define PIN_MAX 63
-#define PIN_ATTEMPTS 3
+/* The third wrong one in a row would make the token take none until it is plugged in anew. */
+#define PIN_ATTEMPTS 2
 
 /* ---- The record ------------------------------------------------------------------------------------- */
 
@@ -55,29 +57,6 @@ bool fido2_record_decode(const uint8_t *body, size_t len, struct fido2_record *r
 
 /* ---- Tokens ------------------------------------------------------------------------------------------ */
 
-/* With a PIN where the record needs one: asked for again while it is wrong, but not until the token locks itself. */
-static enum fido2_result with_pin(const struct fido2_person *person, bool needed,
-                                  enum fido2_result (*run)(void *arg, const char *pin), void *arg) {
-  struct secret pin = {0};
-  enum fido2_result result = FIDO2_PIN_WRONG;
-  if (!needed) {
-    person->say_touch(person->arg);
-    return run(arg, NULL);
-  }
-  if (!secret_alloc(&pin, PIN_MAX))
-    return FIDO2_FAILED;
-  for (int attempt = 0; attempt < PIN_ATTEMPTS && result == FIDO2_PIN_WRONG; attempt++) {
-    if (!person->ask_pin(person->arg, attempt > 0, &pin)) {
-      result = FIDO2_NO_PIN;
-      break;
-    }
-    person->say_touch(person->arg);
-    result = run(arg, pin.bytes);
-  }
-  secret_free(&pin);
-  return result;
-}
-
 struct errand {
   const struct fido2_calls *calls;
   const struct fido2_token *token;
@@ -85,22 +64,46 @@ struct errand {
   const struct fido2_record *record;
   uint8_t *key;
 };
+typedef enum fido2_result errand_run(const struct errand *errand, const char *pin);
 
-static enum fido2_result run_new(void *arg, const char *pin) {
-  const struct errand *e = arg;
+static enum fido2_result run_new(const struct errand *e, const char *pin) {
   const enum fido2_result result = e->calls->make(e->token, pin, e->made);
   if (result != FIDO2_DONE)
     return result;
   return e->calls->secret(e->token, pin, e->made, e->key);
 }
 
-static enum fido2_result run_key(void *arg, const char *pin) {
-  const struct errand *e = arg;
+static enum fido2_result run_key(const struct errand *e, const char *pin) {
   return e->calls->secret(e->token, pin, e->record, e->key);
 }
 
-enum fido2_result fido2_new(const struct fido2_calls *calls, const struct fido2_person *person,
-                            struct fido2_record *record, uint8_t key[FIDO2_KEY_BYTES]) {
+/* With a PIN where the record needs one: asked for again while it is wrong, but not until the token locks itself. */
+static enum fido2_result with_pin(struct fido2_person *person, bool needed, errand_run *run,
+                                  const struct errand *errand) {
+  struct secret pin = {0};
+  enum fido2_result result = FIDO2_PIN_WRONG;
+  if (!needed) {
+    person->say_touch(person->arg);
+    return run(errand, NULL);
+  }
+  if (!secret_alloc(&pin, PIN_MAX))
+    return FIDO2_FAILED;
+  for (int attempt = 0; attempt < PIN_ATTEMPTS && result == FIDO2_PIN_WRONG; attempt++) {
+    if (!person->ask_pin(person->arg, attempt > 0, person->pins_left, &pin)) {
+      result = FIDO2_NO_PIN;
+      break;
+    }
+    person->say_touch(person->arg);
+    result = run(errand, pin.bytes);
+    if (result == FIDO2_PIN_WRONG || result == FIDO2_PIN_PAUSED)
+      person->pins_left = errand->calls->pins_left(errand->token);
+  }
+  secret_free(&pin);
+  return result;
+}
+
+enum fido2_result fido2_new(const struct fido2_calls *calls, struct fido2_person *person, struct fido2_record *record,
+                            uint8_t key[FIDO2_KEY_BYTES]) {
   struct fido2_token tokens[1];
   *record = (struct fido2_record){.flags = FIDO2_NEEDS_TOUCH, .rp = RP};
   if (calls->list == NULL)
@@ -108,6 +111,8 @@ enum fido2_result fido2_new(const struct fido2_calls *calls, const struct fido2_
   const size_t count = calls->list(tokens, 1);
   if (count != 1)
     return count == 0 ? FIDO2_NO_TOKEN : FIDO2_SEVERAL;
+  if (!tokens[0].answers)
+    return FIDO2_NO_ANSWER;
   if (!tokens[0].hmac_secret)
     return FIDO2_UNABLE;
   if (tokens[0].knows_user)
@@ -120,7 +125,7 @@ enum fido2_result fido2_new(const struct fido2_calls *calls, const struct fido2_
   return with_pin(person, (record->flags & FIDO2_NEEDS_PIN) != 0, run_new, &errand);
 }
 
-enum fido2_result fido2_key(const struct fido2_calls *calls, const struct fido2_person *person,
+enum fido2_result fido2_key(const struct fido2_calls *calls, struct fido2_person *person,
                             const struct fido2_record *record, uint8_t key[FIDO2_KEY_BYTES]) {
   struct fido2_token tokens[FIDO2_TOKENS_MAX];
   if (calls->list == NULL)
@@ -130,16 +135,22 @@ enum fido2_result fido2_key(const struct fido2_calls *calls, const struct fido2_
     return FIDO2_NO_TOKEN;
   if (count > FIDO2_TOKENS_MAX)
     count = FIDO2_TOKENS_MAX;
+  enum fido2_result none = FIDO2_OTHER_TOKEN;
   for (size_t i = 0; i < count; i++) {
-    if (!tokens[i].hmac_secret || !calls->knows(&tokens[i], record))
+    enum fido2_result known = tokens[i].answers ? FIDO2_OTHER_TOKEN : FIDO2_NO_ANSWER;
+    if (tokens[i].hmac_secret)
+      known = calls->knows(&tokens[i], record);
+    if (known == FIDO2_NO_ANSWER)
+      none = known; /* it may be the one */
+    if (known != FIDO2_DONE)
       continue; /* whose PIN is not spent on it */
     struct errand errand = {.calls = calls, .token = &tokens[i], .record = record, .key = key};
     return with_pin(person, (record->flags & FIDO2_NEEDS_PIN) != 0, run_key, &errand);
   }
-  return FIDO2_OTHER_TOKEN;
+  return none;
 }
 
-const char *fido2_text(enum fido2_result result) {
+static const char *plain_text(enum fido2_result result) {
   switch (result) {
   case FIDO2_DONE:
     return "done";
@@ -155,14 +166,27 @@ const char *fido2_text(enum fido2_result result) {
     return "the FIDO2 token has no hmac-secret, without which it can't hold a key";
   case FIDO2_PIN_WRONG:
     return "wrong PIN of the FIDO2 token";
+  case FIDO2_PIN_PAUSED:
+    return "too many wrong PINs in a row: the FIDO2 token takes none until it is plugged in anew";
   case FIDO2_PIN_BLOCKED:
-    return "the FIDO2 token's PIN is blocked; plug it in anew, or reset it";
+    return "the FIDO2 token's PIN is blocked for good; a reset would free the token, but end what it opens";
   case FIDO2_NO_PIN:
     return "the FIDO2 token needs its PIN, and there is no terminal to ask for it at, or no answer";
   case FIDO2_NO_USER:
     return "nobody touched the FIDO2 token in time, or it did not know the finger";
+  case FIDO2_NO_ANSWER:
+    return "the FIDO2 token can't be opened, or gives no answer that makes sense";
   case FIDO2_FAILED:
     break;
   }
   return "the FIDO2 token failed";
+}
+
+void fido2_text(enum fido2_result result, const struct fido2_person *person, char text[FIDO2_TEXT_BYTES]) {
+  const bool counted = (result == FIDO2_PIN_WRONG || result == FIDO2_PIN_PAUSED) && person->pins_left >= 0;
+  if (counted)
+    (void)snprintf(text, FIDO2_TEXT_BYTES, "%s; wrong ones that it takes before it is blocked for good: %d",
+                   plain_text(result), person->pins_left);
+  else
+    (void)snprintf(text, FIDO2_TEXT_BYTES, "%s", plain_text(result));
 }

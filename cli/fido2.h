@@ -39,14 +39,17 @@ enum fido2_result {
   FIDO2_OTHER_TOKEN, /* none of those that are there made the slot */
   FIDO2_UNABLE,      /* it has no hmac-secret */
   FIDO2_PIN_WRONG,
-  FIDO2_PIN_BLOCKED,
-  FIDO2_NO_PIN,  /* it was not given */
-  FIDO2_NO_USER, /* nobody touched it in time, or it did not know the finger */
+  FIDO2_PIN_PAUSED,  /* too many wrong ones in a row: none is taken until it is plugged in anew */
+  FIDO2_PIN_BLOCKED, /* for good */
+  FIDO2_NO_PIN,      /* it was not given */
+  FIDO2_NO_USER,     /* nobody touched it in time, or it did not know the finger */
+  FIDO2_NO_ANSWER,   /* in time, or that makes sense; or it can't be opened */
   FIDO2_FAILED
 };
 
 struct fido2_token {
   char path[256];
+  bool answers; /* what follows is what it says */
   bool hmac_secret;
   bool pin_set;
   bool knows_user; /* by itself: a finger */
@@ -58,28 +61,33 @@ struct fido2_calls {
   size_t (*list)(struct fido2_token *tokens, size_t room);
   /* Make a credential for record->rp that can do hmac-secret, and leave its id there. */
   enum fido2_result (*make)(const struct fido2_token *token, const char *pin, struct fido2_record *record);
-  /* Whether it has that credential; asks nobody anything. */
-  bool (*knows)(const struct fido2_token *token, const struct fido2_record *record);
+  /* DONE where it has that credential, OTHER_TOKEN where it has not; asks nobody anything. */
+  enum fido2_result (*knows)(const struct fido2_token *token, const struct fido2_record *record);
   enum fido2_result (*secret)(const struct fido2_token *token, const char *pin, const struct fido2_record *record,
                               uint8_t key[FIDO2_KEY_BYTES]);
+  /* How many wrong PINs it still takes before it is blocked for good; -1: it doesn't say. */
+  int (*pins_left)(const struct fido2_token *token);
 };
 /* libfido2, or nothing. */
 extern const struct fido2_calls fido2_hardware;
 
-/* The person at the token: asks for its PIN (false: none is given), and is told to touch it. */
+/* The person at the token: asked for its PIN (false: none is given), and told to touch it. */
 struct fido2_person {
-  bool (*ask_pin)(void *arg, bool again, struct secret *pin);
+  /* left: what pins_left says after a wrong one. */
+  bool (*ask_pin)(void *arg, bool again, int left, struct secret *pin);
   void (*say_touch)(void *arg);
   void *arg;
+  int pins_left; /* out, where the PIN was wrong */
 };
 
 /* Make a credential on the only token there is and get its first key. */
-enum fido2_result fido2_new(const struct fido2_calls *calls, const struct fido2_person *person,
-                            struct fido2_record *record, uint8_t key[FIDO2_KEY_BYTES]);
+enum fido2_result fido2_new(const struct fido2_calls *calls, struct fido2_person *person, struct fido2_record *record,
+                            uint8_t key[FIDO2_KEY_BYTES]);
 /* Get the key of a slot from whichever token made it. */
-enum fido2_result fido2_key(const struct fido2_calls *calls, const struct fido2_person *person,
+enum fido2_result fido2_key(const struct fido2_calls *calls, struct fido2_person *person,
                             const struct fido2_record *record, uint8_t key[FIDO2_KEY_BYTES]);
-/* One line for a person. */
-const char *fido2_text(enum fido2_result result);
+/* One line for a person, about how one of those two ended. */
+#define FIDO2_TEXT_BYTES 192
+void fido2_text(enum fido2_result result, const struct fido2_person *person, char text[FIDO2_TEXT_BYTES]);
 
 #endif

@@ -8,18 +8,24 @@
 
 #define CLIENT_DATA_BYTES 32
 #define USER_ID_BYTES 32
+/* libfido2 waits for ever unless told otherwise: for what asks nobody, and for what somebody has to touch it for.
+ * Tokens wait for that half a minute themselves. */
+#define ANSWER_MS 10000
+#define TOUCH_MS 60000
 
 static enum fido2_result result_of(int error) {
   switch (error) {
   case FIDO_OK:
     return FIDO2_DONE;
   case FIDO_ERR_NO_CREDENTIALS:
+  case FIDO_ERR_INVALID_CREDENTIAL:
     return FIDO2_OTHER_TOKEN;
   case FIDO_ERR_PIN_INVALID:
   case FIDO_ERR_PIN_AUTH_INVALID:
     return FIDO2_PIN_WRONG;
-  case FIDO_ERR_PIN_BLOCKED:
   case FIDO_ERR_PIN_AUTH_BLOCKED:
+    return FIDO2_PIN_PAUSED;
+  case FIDO_ERR_PIN_BLOCKED:
     return FIDO2_PIN_BLOCKED;
   case FIDO_ERR_PIN_REQUIRED:
     return FIDO2_NO_PIN;
@@ -32,6 +38,11 @@ static enum fido2_result result_of(int error) {
     return FIDO2_NO_USER;
   case FIDO_ERR_UNSUPPORTED_EXTENSION:
     return FIDO2_UNABLE;
+  case FIDO_ERR_TX:
+  case FIDO_ERR_RX:
+  case FIDO_ERR_RX_NOT_CBOR:
+  case FIDO_ERR_RX_INVALID_CBOR:
+    return FIDO2_NO_ANSWER;
   default:
     return FIDO2_FAILED;
   }
@@ -39,8 +50,16 @@ static enum fido2_result result_of(int error) {
 
 static fido_dev_t *open_token(const char *path) {
   fido_dev_t *dev = fido_dev_new();
-  if (dev != NULL && fido_dev_open(dev, path) != FIDO_OK)
+  if (dev != NULL && (fido_dev_set_timeout(dev, ANSWER_MS) != FIDO_OK || fido_dev_open(dev, path) != FIDO_OK))
     fido_dev_free(&dev);
+  return dev;
+}
+
+/* For what it is to be touched for. */
+static fido_dev_t *open_for_touch(const char *path) {
+  fido_dev_t *dev = open_token(path);
+  if (dev != NULL)
+    (void)fido_dev_set_timeout(dev, TOUCH_MS);
   return dev;
 }
 
@@ -49,16 +68,18 @@ static void close_token(fido_dev_t *dev) {
   fido_dev_free(&dev);
 }
 
-static bool has_extension(fido_dev_t *dev, const char *name) {
-  bool found = false;
+/* Ask what it can do. */
+static void ask_what_it_is(fido_dev_t *dev, struct fido2_token *token) {
   fido_cbor_info_t *info = fido_cbor_info_new();
-  if (info != NULL && fido_dev_get_cbor_info(dev, info) == FIDO_OK) {
+  token->answers = info != NULL && fido_dev_get_cbor_info(dev, info) == FIDO_OK;
+  if (token->answers) {
     char **extensions = fido_cbor_info_extensions_ptr(info);
     for (size_t i = 0; i < fido_cbor_info_extensions_len(info); i++)
-      found = found || strcmp(extensions[i], name) == 0;
+      token->hmac_secret = token->hmac_secret || strcmp(extensions[i], "hmac-secret") == 0;
+    token->pin_set = fido_dev_has_pin(dev);
+    token->knows_user = fido_dev_has_uv(dev);
   }
   fido_cbor_info_free(&info);
-  return found;
 }
 
 static void look_at(const char *path, struct fido2_token *token) {
@@ -70,11 +91,10 @@ static void look_at(const char *path, struct fido2_token *token) {
   fido_dev_t *dev = open_token(path);
   if (dev == NULL)
     return;
-  if (fido_dev_is_fido2(dev)) {
-    token->hmac_secret = has_extension(dev, "hmac-secret");
-    token->pin_set = fido_dev_has_pin(dev);
-    token->knows_user = fido_dev_has_uv(dev);
-  }
+  if (fido_dev_is_fido2(dev))
+    ask_what_it_is(dev, token);
+  else
+    token->answers = true; /* a token of the days before FIDO2 */
   close_token(dev);
 }
 
@@ -113,9 +133,9 @@ static int fill_credential(fido_cred_t *cred, const struct fido2_record *record)
 }
 
 static enum fido2_result make(const struct fido2_token *token, const char *pin, struct fido2_record *record) {
-  fido_dev_t *dev = open_token(token->path);
+  fido_dev_t *dev = open_for_touch(token->path);
   fido_cred_t *cred = fido_cred_new();
-  enum fido2_result result = FIDO2_FAILED;
+  enum fido2_result result = dev == NULL ? FIDO2_NO_ANSWER : FIDO2_FAILED;
   if (dev != NULL && cred != NULL) {
     int error = fill_credential(cred, record);
     if (error == FIDO_OK)
@@ -148,21 +168,30 @@ static fido_assert_t *new_assertion(const struct fido2_record *record, bool touc
   return NULL;
 }
 
-static bool knows(const struct fido2_token *token, const struct fido2_record *record) {
+/* What else a token objects to, it would object to when it is asked for the secret. */
+static enum fido2_result knows(const struct fido2_token *token, const struct fido2_record *record) {
   fido_dev_t *dev = open_token(token->path);
   fido_assert_t *assertion = new_assertion(record, false);
-  const bool found = dev != NULL && assertion != NULL && fido_dev_get_assert(dev, assertion, NULL) == FIDO_OK;
+  enum fido2_result result = FIDO2_NO_ANSWER;
+  if (dev != NULL && assertion != NULL)
+    result = result_of(fido_dev_get_assert(dev, assertion, NULL));
   fido_assert_free(&assertion);
   if (dev != NULL)
     close_token(dev);
-  return found;
+  return result == FIDO2_DONE || result == FIDO2_NO_ANSWER ? result : FIDO2_OTHER_TOKEN;
+}
+
+static enum fido2_result has_one_secret(const fido_assert_t *assertion) {
+  if (fido_assert_count(assertion) == 1 && fido_assert_hmac_secret_len(assertion, 0) == FIDO2_KEY_BYTES)
+    return FIDO2_DONE;
+  return fido_assert_hmac_secret_len(assertion, 0) == 0 ? FIDO2_UNABLE : FIDO2_NO_ANSWER;
 }
 
 static enum fido2_result secret(const struct fido2_token *token, const char *pin, const struct fido2_record *record,
                                 uint8_t key[FIDO2_KEY_BYTES]) {
-  fido_dev_t *dev = open_token(token->path);
+  fido_dev_t *dev = open_for_touch(token->path);
   fido_assert_t *assertion = new_assertion(record, true);
-  enum fido2_result result = FIDO2_FAILED;
+  enum fido2_result result = dev == NULL ? FIDO2_NO_ANSWER : FIDO2_FAILED;
   if (dev != NULL && assertion != NULL) {
     int error = fido_assert_set_extensions(assertion, FIDO_EXT_HMAC_SECRET);
     if (error == FIDO_OK)
@@ -173,9 +202,8 @@ static enum fido2_result secret(const struct fido2_token *token, const char *pin
       error = fido_dev_get_assert(dev, assertion, pin);
     result = result_of(error);
   }
-  if (result == FIDO2_DONE &&
-      (fido_assert_count(assertion) != 1 || fido_assert_hmac_secret_len(assertion, 0) != FIDO2_KEY_BYTES))
-    result = FIDO2_UNABLE;
+  if (result == FIDO2_DONE)
+    result = has_one_secret(assertion);
   if (result == FIDO2_DONE)
     memcpy(key, fido_assert_hmac_secret_ptr(assertion, 0), FIDO2_KEY_BYTES);
   fido_assert_free(&assertion); /* which wipes it */
@@ -184,4 +212,16 @@ static enum fido2_result secret(const struct fido2_token *token, const char *pin
   return result;
 }
 
-const struct fido2_calls fido2_hardware = {.list = list_tokens, .make = make, .knows = knows, .secret = secret};
+static int pins_left(const struct fido2_token *token) {
+  fido_dev_t *dev = open_token(token->path);
+  int left = -1;
+  if (dev == NULL)
+    return left;
+  if (fido_dev_get_retry_count(dev, &left) != FIDO_OK)
+    left = -1;
+  close_token(dev);
+  return left;
+}
+
+const struct fido2_calls fido2_hardware = {
+    .list = list_tokens, .make = make, .knows = knows, .secret = secret, .pins_left = pins_left};

@@ -7,10 +7,15 @@
 #include "terminal.h"
 #include "volume.h"
 
-static bool ask_pin(void *arg, bool again, struct secret *pin) {
+static bool ask_pin(void *arg, bool again, int left, struct secret *pin) {
+  char prompt[128] = "PIN of the FIDO2 token: ";
   (void)arg;
-  return terminal_ask_secret(again ? "Wrong. PIN of the FIDO2 token: " : "PIN of the FIDO2 token: ", pin) &&
-         pin->len > 0;
+  if (again && left >= 0)
+    (void)snprintf(prompt, sizeof prompt,
+                   "Wrong; before it is blocked for good, it takes wrong ones: %d. PIN of the FIDO2 token: ", left);
+  else if (again)
+    (void)snprintf(prompt, sizeof prompt, "Wrong. PIN of the FIDO2 token: ");
+  return terminal_ask_secret(prompt, pin) && pin->len > 0;
 }
 
 static void say_touch(void *arg) {
@@ -24,11 +29,11 @@ static int exit_code_of(enum fido2_result result) {
 /* A report takes its subject without const, as a person's argument. */
 static struct fido2_person person_at(const char *volume) {
   void *arg = (void *)(uintptr_t)volume; // NOLINT(performance-no-int-to-ptr)
-  return (struct fido2_person){.ask_pin = ask_pin, .say_touch = say_touch, .arg = arg};
+  return (struct fido2_person){.ask_pin = ask_pin, .say_touch = say_touch, .arg = arg, .pins_left = -1};
 }
 
 int token_new(const char *volume, nacre_credential **out) {
-  const struct fido2_person person = person_at(volume);
+  struct fido2_person person = person_at(volume);
   struct fido2_record record;
   struct secret key = {0};
   uint8_t body[FIDO2_BODY_MAX];
@@ -37,7 +42,9 @@ int token_new(const char *volume, nacre_credential **out) {
   const enum fido2_result result = fido2_new(&fido2_hardware, &person, &record, (uint8_t *)key.bytes);
   int code = EXIT_DONE;
   if (result != FIDO2_DONE) {
-    code = report_error(exit_code_of(result), volume, "%s", fido2_text(result));
+    char text[FIDO2_TEXT_BYTES];
+    fido2_text(result, &person, text);
+    code = report_error(exit_code_of(result), volume, "%s", text);
   } else {
     const size_t len = fido2_record_encode(&record, body);
     const enum nacre_err err =
@@ -49,8 +56,8 @@ int token_new(const char *volume, nacre_credential **out) {
   return code;
 }
 
-int token_open(uint32_t slot, const char *volume, const char **why, nacre_credential **out) {
-  const struct fido2_person person = person_at(volume);
+int token_open(uint32_t slot, const char *volume, char why[FIDO2_TEXT_BYTES], nacre_credential **out) {
+  struct fido2_person person = person_at(volume);
   const struct nacre_target target = volume_target(volume);
   uint8_t body[NACRE_SLOT_BODY_MAX_BYTES];
   size_t len = 0;
@@ -58,11 +65,12 @@ int token_open(uint32_t slot, const char *volume, const char **why, nacre_creden
   struct secret key = {0};
   if (nacre_slot_body(&target, slot, body, sizeof body, &len) != NACRE_OK ||
       !fido2_record_decode(body, len, &record)) {
-    *why = "the slot holds no FIDO2 credential: it is damaged, or somebody changed it";
+    (void)snprintf(why, FIDO2_TEXT_BYTES,
+                   "the slot holds no FIDO2 credential: it is damaged, or somebody changed it");
     return EXIT_DAMAGED;
   }
   if (!secret_alloc(&key, FIDO2_KEY_BYTES)) {
-    *why = "out of memory";
+    (void)snprintf(why, FIDO2_TEXT_BYTES, "out of memory");
     return EXIT_OTHER;
   }
   enum fido2_result result = fido2_key(&fido2_hardware, &person, &record, (uint8_t *)key.bytes);
@@ -70,6 +78,6 @@ int token_open(uint32_t slot, const char *volume, const char **why, nacre_creden
       nacre_credential_slot_key(NACRE_SLOT_FIDO2, (const uint8_t *)key.bytes, out) != NACRE_OK)
     result = FIDO2_FAILED;
   secret_free(&key);
-  *why = fido2_text(result);
+  fido2_text(result, &person, why);
   return result == FIDO2_DONE ? EXIT_DONE : exit_code_of(result);
 }

@@ -12,10 +12,12 @@
 #include <sodium.h>
 #include <string.h>
 
+#define PINS 8
+
 struct soft {
   uint8_t secret;
   const char *pin; /* NULL: none is set */
-  bool unable, knows_user, nobody;
+  bool unable, knows_user, nobody, mute;
   unsigned asked, made, wrong;
 };
 static struct soft tokens[FIDO2_TOKENS_MAX + 2];
@@ -36,7 +38,8 @@ static void hmac(const struct soft *soft, const char *what, const uint8_t *bytes
 static size_t soft_list(struct fido2_token *out, size_t room) {
   for (size_t i = 0; i < plugged && i < room; i++)
     out[i] = (struct fido2_token){.path = {(char)('a' + i)},
-                                  .hmac_secret = !tokens[i].unable,
+                                  .answers = !tokens[i].mute,
+                                  .hmac_secret = !tokens[i].unable && !tokens[i].mute,
                                   .pin_set = tokens[i].pin != NULL,
                                   .knows_user = tokens[i].knows_user};
   return plugged;
@@ -49,7 +52,7 @@ static enum fido2_result check(struct soft *soft, const char *pin, uint8_t flags
   if ((flags & FIDO2_NEEDS_PIN) != 0 && pin == NULL)
     return FIDO2_NO_PIN;
   if (pin != NULL && (soft->pin == NULL || strcmp(pin, soft->pin) != 0))
-    return ++soft->wrong < 8 ? FIDO2_PIN_WRONG : FIDO2_PIN_BLOCKED;
+    return ++soft->wrong >= PINS ? FIDO2_PIN_BLOCKED : soft->wrong % 3 == 0 ? FIDO2_PIN_PAUSED : FIDO2_PIN_WRONG;
   return FIDO2_DONE;
 }
 
@@ -73,16 +76,24 @@ static enum fido2_result soft_make(const struct fido2_token *token, const char *
   return FIDO2_DONE;
 }
 
-static bool soft_knows(const struct fido2_token *token, const struct fido2_record *record) {
+static bool is_marked(const struct fido2_token *token, const struct fido2_record *record) {
   uint8_t ours[32];
   mark(soft_of(token), record->rp, record->id, ours);
   return record->id_len == 48 && memcmp(ours, record->id + 16, 32) == 0;
 }
 
+static enum fido2_result soft_knows(const struct fido2_token *token, const struct fido2_record *record) {
+  return is_marked(token, record) ? FIDO2_DONE : FIDO2_OTHER_TOKEN;
+}
+
+static int soft_pins_left(const struct fido2_token *token) {
+  return PINS - (int)soft_of(token)->wrong;
+}
+
 static enum fido2_result soft_secret(const struct fido2_token *token, const char *pin,
                                      const struct fido2_record *record, uint8_t key[FIDO2_KEY_BYTES]) {
   struct soft *soft = soft_of(token);
-  if (!soft_knows(token, record))
+  if (!is_marked(token, record))
     return FIDO2_OTHER_TOKEN;
   const enum fido2_result result = check(soft, pin, record->flags);
   uint8_t both[64];
@@ -94,18 +105,20 @@ static enum fido2_result soft_secret(const struct fido2_token *token, const char
   return result;
 }
 
-static const struct fido2_calls calls = {soft_list, soft_make, soft_knows, soft_secret};
+static const struct fido2_calls calls = {soft_list, soft_make, soft_knows, soft_secret, soft_pins_left};
 
 struct person {
   const char *answers[4];
   unsigned asked, touched;
+  int left; /* as said at the last question */
 };
 
-static bool answer(void *arg, bool again, struct secret *pin) {
+static bool answer(void *arg, bool again, int left, struct secret *pin) {
   struct person *p = arg;
   assert_int_equal(again, p->asked > 0);
   const char *text = p->asked < 4 ? p->answers[p->asked] : NULL;
   p->asked++;
+  p->left = left;
   if (text == NULL)
     return false;
   pin->len = strlen(text);
@@ -118,7 +131,7 @@ static void touch(void *arg) {
 }
 
 static struct fido2_person with(struct person *p) {
-  return (struct fido2_person){.ask_pin = answer, .say_touch = touch, .arg = p};
+  return (struct fido2_person){.ask_pin = answer, .say_touch = touch, .arg = p, .pins_left = -1};
 }
 
 static int unplug(void **state) {
@@ -132,7 +145,7 @@ static int unplug(void **state) {
 
 /* Make one, keep only what the slot keeps, and get the key again. */
 static void round_trip(struct person *p, uint8_t flags) {
-  const struct fido2_person person = with(p);
+  struct fido2_person person = with(p);
   struct fido2_record made, read;
   uint8_t key[32], again[32], body[FIDO2_BODY_MAX];
   assert_int_equal(fido2_new(&calls, &person, &made, key), FIDO2_DONE);
@@ -141,9 +154,9 @@ static void round_trip(struct person *p, uint8_t flags) {
   p->asked = 0;
   assert_int_equal(fido2_key(&calls, &person, &read, again), FIDO2_DONE);
   assert_memory_equal(key, again, 32);
-  assert_int_equal(
-      fido2_new(&calls, &(struct fido2_person){answer, touch, &(struct person){.answers = {"1234"}}}, &made, again),
-      FIDO2_DONE);
+  assert_int_equal(fido2_new(&calls, &(struct fido2_person){answer, touch, &(struct person){.answers = {"1234"}}, -1},
+                             &made, again),
+                   FIDO2_DONE);
   assert_memory_not_equal(key, again, 32); /* a key each */
 }
 
@@ -165,7 +178,7 @@ static void test_round_trips(void **state) {
 static void test_which_token(void **state) {
   (void)state;
   struct person p = {.answers = {"1234", "1234"}};
-  const struct fido2_person person = with(&p);
+  struct fido2_person person = with(&p);
   struct fido2_record record;
   uint8_t key[32], again[32];
   tokens[0].pin = tokens[1].pin = "1234";
@@ -195,23 +208,41 @@ static void test_which_token(void **state) {
   assert_int_equal(fido2_key(&calls, &person, &record, again), FIDO2_DONE);
 }
 
+static void assert_says(enum fido2_result result, const struct fido2_person *person, const char *end) {
+  char text[FIDO2_TEXT_BYTES];
+  fido2_text(result, person, text);
+  assert_true(strlen(text) > strlen(end));
+  assert_string_equal(text + strlen(text) - strlen(end), end);
+}
+
 static void test_pins(void **state) {
   (void)state;
   struct person p = {.answers = {"1234"}};
-  const struct fido2_person person = with(&p);
+  struct fido2_person person = with(&p);
   struct fido2_record record;
   uint8_t key[32], again[32];
   tokens[0].pin = "1234";
   assert_int_equal(fido2_new(&calls, &person, &record, key), FIDO2_DONE);
-  p = (struct person){.answers = {"1", "12", "1234"}};
+  p = (struct person){.answers = {"12", "1234"}};
   assert_int_equal(fido2_key(&calls, &person, &record, again), FIDO2_DONE);
   assert_memory_equal(key, again, 32);
-  p = (struct person){.answers = {"1", "2", "3", "1234"}};
-  assert_int_equal(fido2_key(&calls, &person, &record, again), FIDO2_PIN_WRONG);
-  assert_int_equal(p.asked, 3);
+  assert_int_equal(p.left, 7);
   p = (struct person){.answers = {"1", NULL}};
   assert_int_equal(fido2_key(&calls, &person, &record, again), FIDO2_NO_PIN);
-  p = (struct person){.answers = {"1", "2", "3"}};
+  tokens[0].wrong = 0; /* as after a right one */
+  p = (struct person){.answers = {"1", "2", "1234"}};
+  assert_int_equal(fido2_key(&calls, &person, &record, again), FIDO2_PIN_WRONG);
+  assert_int_equal(p.asked, 2); /* a third would make the token want to be plugged in anew */
+  assert_says(FIDO2_PIN_WRONG, &person, ": 6");
+  p = (struct person){.answers = {"3", "1234"}};
+  assert_int_equal(fido2_key(&calls, &person, &record, again), FIDO2_PIN_PAUSED);
+  assert_int_equal(p.asked, 1);
+  assert_says(FIDO2_PIN_PAUSED, &person, ": 5");
+  p = (struct person){.answers = {"4", "5"}};
+  assert_int_equal(fido2_key(&calls, &person, &record, again), FIDO2_PIN_WRONG);
+  p = (struct person){.answers = {"6"}};
+  assert_int_equal(fido2_key(&calls, &person, &record, again), FIDO2_PIN_PAUSED);
+  p = (struct person){.answers = {"7", "8", "1234"}};
   assert_int_equal(fido2_key(&calls, &person, &record, again), FIDO2_PIN_BLOCKED);
   assert_int_equal(p.asked, 2);
 }
@@ -219,7 +250,7 @@ static void test_pins(void **state) {
 static void test_what_cannot_be(void **state) {
   (void)state;
   struct person p = {.answers = {NULL}};
-  const struct fido2_person person = with(&p);
+  struct fido2_person person = with(&p);
   const struct fido2_calls none = {0};
   struct fido2_record record = {0};
   uint8_t key[32];
@@ -231,8 +262,12 @@ static void test_what_cannot_be(void **state) {
   tokens[0].unable = false;
   tokens[0].nobody = true;
   assert_int_equal(fido2_new(&calls, &person, &record, key), FIDO2_NO_USER);
+  tokens[0].nobody = false;
+  tokens[0].mute = true;
+  assert_int_equal(fido2_new(&calls, &person, &record, key), FIDO2_NO_ANSWER);
+  assert_int_equal(fido2_key(&calls, &person, &record, key), FIDO2_NO_ANSWER);
   for (int result = FIDO2_DONE; result <= FIDO2_FAILED; result++)
-    assert_true(strlen(fido2_text((enum fido2_result)result)) > 3);
+    assert_says((enum fido2_result)result, &person, "");
 }
 
 /* The record, byte by byte as docs/format.md has it, and what is none. */
