@@ -84,7 +84,7 @@ static int key_add(const struct command *self, int argc, char **argv) {
                                         {"", credential_outside_specs, &o.fresh},
                                         {"", paper_specs, &o.paper},
                                         {"Its cost for whoever guesses", kdf_specs, &o.kdf},
-                                        VOLUME_GROUPS(&o.volume),
+                                        VOLUME_GROUPS_BESIDE_TOKEN(&o.volume),
                                         {0}};
   int code;
   if (!parse(self, groups, &argc, &argv, &code))
@@ -202,7 +202,7 @@ static int key_change(const struct command *self, int argc, char **argv) {
                                         {"", credential_outside_specs, &o.fresh},
                                         {"", paper_specs, &o.paper},
                                         {"Its cost for whoever guesses", kdf_specs, &o.kdf},
-                                        VOLUME_GROUPS_BESIDE_SLOT(&o.volume),
+                                        VOLUME_GROUPS_BESIDE_BOTH(&o.volume),
                                         {0}};
   int code;
   if (!parse(self, groups, &argc, &argv, &code))

@@ -39,8 +39,13 @@ const struct option_spec credential_specs[] = {
     SOURCE_SPEC("unattended", OPTION_FLAG, unattended, NULL, "ask clevis for the key of an unattended slot"),
     SOURCE_SPEC("unattended-timeout", OPTION_DURATION, unattended_timeout_s, "TIME",
                 "wait so long for clevis, each time (30s)"),
-    SOURCE_SPEC("fido2", OPTION_FLAG, fido2, NULL, "open with the FIDO2 token that is plugged in"),
     {0}};
+
+const struct option_spec credential_token_specs[] = {
+    SOURCE_SPEC("fido2", OPTION_FLAG, fido2, NULL, "open with the FIDO2 token that is plugged in"), {0}};
+
+const struct option_spec credential_open_token_specs[] = {
+    SOURCE_SPEC("open-fido2", OPTION_FLAG, fido2, NULL, "open with the FIDO2 token that is plugged in"), {0}};
 
 static int texts_given(const struct credential_source *source) {
   return (source->passfile != NULL) + (source->extpass != NULL) + (source->passphrase_fd >= 0);

@@ -34,6 +34,8 @@ struct credential_source {
 
 /* An existing credential: --passfile, --key-file, --passphrase-fd, --extpass, --recovery-key, ... */
 extern const struct option_spec credential_specs[];
+/* Of that the --fido2; and --open-fido2, the same where --fido2 is a new one. */
+extern const struct option_spec credential_token_specs[], credential_open_token_specs[];
 /* A new one: the same with --new- in front; and one whose key is sealed outside: --escrow, --clevis. */
 extern const struct option_spec credential_new_specs[], credential_outside_specs[];
 /* For `create`, where the only credential is a new one: --passfile, ... without --recovery-key. */

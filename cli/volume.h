@@ -33,14 +33,17 @@ struct volume_header {
 extern struct volume_header volume_header;
 extern const struct option_spec volume_header_specs[];
 /* The groups of a command that opens a volume, for the end of its list; `o` is a struct volume_options. */
-#define VOLUME_GROUPS(o) VOLUME_GROUPS_WITH(o, volume_slot_specs)
-/* For a command that has a --slot of its own. */
-#define VOLUME_GROUPS_BESIDE_SLOT(o) VOLUME_GROUPS_WITH(o, volume_open_slot_specs)
-#define VOLUME_GROUPS_WITH(o, slot_specs)                                                                            \
-  {"Credential", credential_specs, &(o)->credential}, {"Opening", slot_specs, (o)}, {"", volume_specs, (o)}, {       \
+#define VOLUME_GROUPS(o) VOLUME_GROUPS_WITH(o, credential_token_specs, volume_slot_specs)
+/* For a command that has a --slot of its own, a --fido2, or both. */
+#define VOLUME_GROUPS_BESIDE_SLOT(o) VOLUME_GROUPS_WITH(o, credential_token_specs, volume_open_slot_specs)
+#define VOLUME_GROUPS_BESIDE_TOKEN(o) VOLUME_GROUPS_WITH(o, credential_open_token_specs, volume_slot_specs)
+#define VOLUME_GROUPS_BESIDE_BOTH(o) VOLUME_GROUPS_WITH(o, credential_open_token_specs, volume_open_slot_specs)
+#define VOLUME_GROUPS_WITH(o, token_specs, slot_specs)                                                               \
+  {"Credential", credential_specs, &(o)->credential}, {"", token_specs, &(o)->credential},                           \
+      {"Opening", slot_specs, (o)}, {"", volume_specs, (o)}, {                                                       \
     "", volume_header_specs, &volume_header                                                                          \
   }
-#define VOLUME_GROUPS_COUNT 4
+#define VOLUME_GROUPS_COUNT 5
 
 /* A backup of a header to open by, and what can be known of it. */
 struct volume_backup {
