@@ -196,9 +196,9 @@ static int decrypt(const char *jwe, size_t len, unsigned timeout_s, char why[CLE
   return code;
 }
 
-int clevis_open(uint32_t slot, unsigned timeout_s, const char *volume, char why[CLEVIS_WHY_BYTES],
+int clevis_open(uint32_t slot, unsigned timeout_s, const char *container, char why[CLEVIS_WHY_BYTES],
                 nacre_credential **out) {
-  const struct nacre_target target = volume_target(volume);
+  const struct nacre_target target = volume_target(container);
   char jwe[NACRE_SLOT_BODY_MAX_BYTES];
   size_t len = 0;
   const enum nacre_err err = nacre_slot_body(&target, slot, jwe, sizeof jwe, &len);

@@ -16,7 +16,7 @@ int clevis_new(const char *text, bool trust, const char *volume, nacre_credentia
 
 /* Have clevis decrypt what is in that slot. Exit code; what is wrong is in why, and not yet said. */
 #define CLEVIS_WHY_BYTES 256
-int clevis_open(uint32_t slot, unsigned timeout_s, const char *volume, char why[CLEVIS_WHY_BYTES],
+int clevis_open(uint32_t slot, unsigned timeout_s, const char *container, char why[CLEVIS_WHY_BYTES],
                 nacre_credential **out);
 
 #endif

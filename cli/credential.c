@@ -197,9 +197,10 @@ static_assert(FIDO2_TEXT_BYTES <= CLEVIS_WHY_BYTES, "what is wrong fits, whoever
 static int ask_outside(struct credential_wanted *wanted, uint32_t slot, char why[CLEVIS_WHY_BYTES],
                        nacre_credential **out) {
   const uint64_t timeout_s = wanted->source->unattended_timeout_s;
+  const char *container = wanted->container != NULL ? wanted->container : wanted->volume;
   if (!wanted->source->fido2)
-    return clevis_open(slot, timeout_s > 0 ? (unsigned)timeout_s : CLEVIS_TIMEOUT_S, wanted->volume, why, out);
-  return token_open(slot, wanted->volume, why, out);
+    return clevis_open(slot, timeout_s > 0 ? (unsigned)timeout_s : CLEVIS_TIMEOUT_S, container, why, out);
+  return token_open(slot, container, wanted->volume, why, out);
 }
 
 /* The next slot whose key is got; the last one's failure is what is said where none does. */

@@ -50,9 +50,10 @@ struct progress;
 /* An age file may hold an organisation's identities. */
 #define CREDENTIALS_MAX 64
 
-/* What an existing credential is for. The first five are the caller's. Also the `ask_arg` of credential_ask. */
+/* What an existing credential is for. The first six are the caller's. Also the `ask_arg` of credential_ask. */
 struct credential_wanted {
-  const char *volume; /* names it in prompts and errors */
+  const char *volume;    /* names it in prompts and errors */
+  const char *container; /* where its slots are read, if not there: volume is a mount's folder */
   const struct credential_source *source;
   const struct nacre_public_info *info;
   int slot;                  /* the only one to open; -1: any */

@@ -66,6 +66,7 @@ static int open_mounted(struct slot_access *a) {
   struct progress progress;
   progress_start(&progress);
   struct credential_wanted wanted = {.volume = a->path,
+                                     .container = a->container,
                                      .source = &a->options->credential,
                                      .progress = &progress,
                                      .info = &info,
@@ -76,7 +77,7 @@ static int open_mounted(struct slot_access *a) {
   progress_clear(&progress);
   credential_done(&wanted);
   if (code == EXIT_DONE && !volume_is_expected(a->options, a->fingerprint))
-    return report_error(EXIT_ROLLED_BACK, a->path, "it is another volume than --expect-id names");
+    return report_error(EXIT_OTHER_VOLUME, a->path, "it is another volume than --expect-id names");
   return code;
 }
 

@@ -56,15 +56,20 @@ int token_new(const char *volume, nacre_credential **out) {
   return code;
 }
 
-int token_open(uint32_t slot, const char *volume, char why[FIDO2_TEXT_BYTES], nacre_credential **out) {
+int token_open(uint32_t slot, const char *container, const char *volume, char why[FIDO2_TEXT_BYTES],
+               nacre_credential **out) {
   struct fido2_person person = person_at(volume);
-  const struct nacre_target target = volume_target(volume);
+  const struct nacre_target target = volume_target(container);
   uint8_t body[NACRE_SLOT_BODY_MAX_BYTES];
   size_t len = 0;
   struct fido2_record record;
   struct secret key = {0};
-  if (nacre_slot_body(&target, slot, body, sizeof body, &len) != NACRE_OK ||
-      !fido2_record_decode(body, len, &record)) {
+  const enum nacre_err err = nacre_slot_body(&target, slot, body, sizeof body, &len);
+  if (err != NACRE_OK) {
+    (void)snprintf(why, FIDO2_TEXT_BYTES, "%s", nacre_last_error());
+    return report_exit_code(err);
+  }
+  if (!fido2_record_decode(body, len, &record)) {
     (void)snprintf(why, FIDO2_TEXT_BYTES,
                    "the slot holds no FIDO2 credential: it is damaged, or somebody changed it");
     return EXIT_DAMAGED;

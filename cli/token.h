@@ -10,7 +10,9 @@
 
 /* What makes a slot for the token that is plugged in. Exit code, said. */
 int token_new(const char *volume, nacre_credential **out);
-/* The key of that slot. Exit code; what is wrong is in why, and not yet said. */
-int token_open(uint32_t slot, const char *volume, char why[FIDO2_TEXT_BYTES], nacre_credential **out);
+/* The key of that slot of the container; notes name the volume. Exit code; what is wrong is in why, and not yet said.
+ */
+int token_open(uint32_t slot, const char *container, const char *volume, char why[FIDO2_TEXT_BYTES],
+               nacre_credential **out);
 
 #endif

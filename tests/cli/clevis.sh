@@ -41,6 +41,12 @@ echo "cat '$TEST_TMP/fake/key'" >fake/answer
 works "--unattended opens" faked "$NACRE" ls --unattended f
 works "with --slot" faked "$NACRE" ls --unattended --slot 1 f
 fails "another --slot: 3" 3 "no such unattended slot" faked "$NACRE" ls --unattended --slot 0 f
+if can_mount; then
+  mkdir on
+  works "mount --unattended with that clevis" faked "$NACRE" mount --unattended f on
+  works "by the mounted folder, too" faked "$NACRE" key list --unattended on
+  "$NACRE" umount on 2>/dev/null
+fi
 works "the JWE is written out" "$NACRE" key escrow --slot 1 f
 holds "as clevis made it" sh -c "printf 'aaaa..bbbb.cccc.dddd' | cmp - '$out'"
 got=0
