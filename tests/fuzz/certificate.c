@@ -4,8 +4,6 @@
 #include "cli/report.h"
 #include "fuzz/text_file.h"
 
-#include <errno.h>
-
 #define CONTAINER_BYTES 8192u
 
 static int container_read(void *ctx, void *buf, size_t len, uint64_t offset) {
@@ -20,8 +18,8 @@ static int container_write(void *ctx, const void *buf, size_t len, uint64_t offs
   (void)buf;
   (void)len;
   (void)offset;
-  FUZZ_CHECK(!"comparing writes");
-  return EIO;
+  fprintf(stderr, "comparing writes\n");
+  abort();
 }
 
 static int container_sync(void *ctx) {
