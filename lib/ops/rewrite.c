@@ -2,14 +2,13 @@
 
 #include "base/err.h"
 #include "base/secmem.h"
+#include "ops/pace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Where space is short, what is moved at once gets smaller, down to this. */
 #define MOVE_MIN_BYTES (64u << 10)
-#define PAUSE_MAX_MS 50
 /* What was moved away is room again when two commits are durable. With one after so much, the container grows by two
  * or three times that and not to twice its size. */
 #define COMMIT_EVERY_UNITS ((64u << 20) / FORMAT_UNIT_BYTES)
@@ -21,8 +20,8 @@ struct rewrite {
   struct fs *fs;
   const struct rewrite_options *options;
   struct fs_move move;
-  uint64_t due_ms;      /* when as much as was written may have been */
-  uint64_t paced_units; /* written, as far as due_ms goes */
+  struct pace pace;
+  uint64_t paced_units; /* written, as far as the pace knows */
   uint64_t written_units;
   uint64_t commit_units; /* written by the last commit */
   uint64_t damaged;      /* extents and nodes of this pass that cannot be read */
@@ -32,33 +31,16 @@ struct rewrite {
   bool fruitful; /* something was moved in it */
 };
 
-static uint64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-/* Commit now and then, and wait until no more was written than the rate allows. */
+/* Commit now and then, and wait until no more was written than the rate allows. A step has 64 MiB and a commit at
+ * most. */
 static enum nacre_err pace(struct rewrite *r) {
-  const uint64_t rate = r->options->rate_bytes;
-  ERR_TRY(cancel_check(r->options->cancel));
   if (r->written_units - r->commit_units >= COMMIT_EVERY_UNITS) {
     r->commit_units = r->written_units;
     ERR_TRY(engine_commit(r->engine));
   }
-  if (rate == 0)
-    return NACRE_OK;
   const uint64_t bytes = (r->written_units - r->paced_units) * FORMAT_UNIT_BYTES;
   r->paced_units = r->written_units;
-  /* From now: time that passed with nothing written is not made up for. A step has 64 MiB and a commit at most. */
-  r->due_ms = u64_max(r->due_ms, now_ms()) + bytes * 1000 / rate;
-  for (uint64_t now = now_ms(); now < r->due_ms; now = now_ms()) {
-    const uint64_t left = r->due_ms - now;
-    const struct timespec pause = {.tv_nsec = (long)(left < PAUSE_MAX_MS ? left : PAUSE_MAX_MS) * 1000000};
-    nanosleep(&pause, NULL);
-    ERR_TRY(cancel_check(r->options->cancel));
-  }
-  return NACRE_OK;
+  return pace_keep(&r->pace, bytes);
 }
 
 static void tell(const struct rewrite *r, uint64_t units) {
@@ -161,7 +143,10 @@ static enum nacre_err passes(struct rewrite *r) {
 }
 
 enum nacre_err rewrite_older(struct engine *e, struct fs *fs, const struct rewrite_options *options) {
-  struct rewrite r = {.engine = e, .fs = fs, .options = options};
+  struct rewrite r = {.engine = e,
+                      .fs = fs,
+                      .options = options,
+                      .pace = {.rate_bytes = options->rate_bytes, .cancel = options->cancel}};
   r.move = (struct fs_move){.buf = malloc(FS_MOVE_BYTES), .most_bytes = FS_MOVE_BYTES};
   if (r.move.buf == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
