@@ -71,6 +71,7 @@ static void print_done(const char *path, const struct nacre_rekey_options *optio
     report_json_add(object, "epoch", json_object_new_int64(report->epoch));
     report_json_add(object, "resumed", json_object_new_boolean(report->resumed));
     report_json_add(object, "rewritten_bytes", json_object_new_uint64(report->rewritten_bytes));
+    report_json_add(object, "wiped_bytes", json_object_new_uint64(report->wiped_bytes));
     (void)printf("%s\n",
                  json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     (void)json_object_put(object);

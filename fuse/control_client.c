@@ -316,6 +316,7 @@ enum nacre_err control_rekey(const struct control_mount *mount, const struct nac
     report->resumed = control_field_number(line, "resumed") != 0;
     report->epoch = (uint32_t)control_field_number(line, "epoch");
     report->rewritten_bytes = control_field_number(line, "rewritten");
+    report->wiped_bytes = control_field_number(line, "wiped");
   }
   replies_free(in);
   return err;

@@ -26,6 +26,7 @@ enum nacre_err task_rekey(struct task *t) {
   control_add_number(line, "resumed", report.resumed);
   control_add_number(line, "epoch", report.epoch);
   control_add_number(line, "rewritten", report.rewritten_bytes);
+  control_add_number(line, "wiped", report.wiped_bytes);
   task_send(t);
   return NACRE_OK;
 }

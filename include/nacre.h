@@ -369,6 +369,7 @@ struct nacre_rekey_report {
   bool resumed;             /* it was under way already, and was brought to its end */
   uint32_t epoch;           /* number of the key in use */
   uint64_t rewritten_bytes; /* by this call */
+  uint64_t wiped_bytes;     /* of free space, with random bytes, by this call */
 };
 
 /* Draw new keys, seal all that the volume holds under them, forget the old ones: blocking, while the volume is in use
@@ -377,9 +378,10 @@ struct nacre_rekey_report {
  * What breaks off, by NACRE_ERR_CANCELLED, an error or a crash, is carried on: by the next call; or, where a volume
  * is opened for writing with threads, by one of its own. Until it ends both keys are kept, and nothing is lost.
  * NACRE_ERR_DAMAGED, NACRE_ERR_IO: something cannot be read, so the old key is kept for it; all else is done.
- * Whoever has a copy of the container and a credential of that time can still read that copy, and with header and
- * superblocks of that time what is left of the old blocks. NACRE_ERR_DAMAGED also, before anything is written, where
- * the public key of the slot that opened the volume is not its own: whoever had the keys may have put his there. */
+ * Whoever has a copy of the container and a credential of that time can still read that copy. The old blocks are
+ * overwritten: free space, too, is written once ("wipe" in progress). NACRE_ERR_DAMAGED also, before anything is
+ * written, where the public key of the slot that opened the volume is not its own: whoever had the keys may have put
+ * his there. */
 NACRE_CALL enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *options,
                                       struct nacre_rekey_report *report);
 struct nacre_rekey_status {

@@ -52,8 +52,11 @@ enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *
   if (report) {
     struct rekey_status now;
     rekey_get_status(v, &now);
-    const struct nacre_rekey_report ours = {
-        .struct_size = sizeof ours, .resumed = resumed, .epoch = now.epoch, .rewritten_bytes = now.written_bytes};
+    const struct nacre_rekey_report ours = {.struct_size = sizeof ours,
+                                            .resumed = resumed,
+                                            .epoch = now.epoch,
+                                            .rewritten_bytes = now.written_bytes,
+                                            .wiped_bytes = now.wiped_bytes};
     struct_give(report, &ours, sizeof ours);
   }
   return NACRE_OK;

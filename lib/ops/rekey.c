@@ -5,9 +5,13 @@
 #include "base/err.h"
 #include "base/secmem.h"
 #include "ops/header_change.h"
-#include "ops/rewrite.h"
+#include "ops/wipe.h"
 
 #include <stdio.h>
+#include <time.h>
+
+/* Until it is tried again where there was no room for a step. */
+#define ROOM_WAIT_S 5u
 
 /* ---- The beginning: new keys ---- */
 
@@ -109,6 +113,39 @@ enum nacre_err rekey_set_rate(struct volume *v, uint64_t rate_bytes) {
   return err;
 }
 
+/* ---- The old blocks ---- */
+
+static enum nacre_err remember_wiped(struct volume *v, uint64_t units) {
+  struct header_change c;
+  pthread_mutex_lock(&v->change_lock);
+  enum nacre_err err = header_change_begin(v, &c);
+  if (err == NACRE_OK) {
+    c.sealed->rekey_wiped_units = units;
+    err = header_change_commit(v, &c);
+  }
+  pthread_mutex_unlock(&v->change_lock);
+  header_change_free(&c);
+  return err;
+}
+
+/* Nothing reaches them any more. A large container takes its time, so the header keeps how far it came. */
+static enum nacre_err wipe_old_blocks(struct volume *v, struct rewrite_options options) {
+  struct engine_wipe begun = {.last = false};
+  options.written_bytes = &v->rekey.wiped_bytes;
+  ERR_TRY(engine_wipe_begin(v->engine, &begun));
+  atomic_store(&v->rekey.wiped_bytes, begun.written_units * FORMAT_UNIT_BYTES);
+  pthread_mutex_lock(&v->header_lock);
+  uint64_t unit = v->sealed->rekey_wiped_units;
+  pthread_mutex_unlock(&v->header_lock);
+  for (;;) {
+    bool last;
+    ERR_TRY(wipe_free(v->engine, &options, &unit, &last));
+    if (last)
+      return NACRE_OK;
+    ERR_TRY(remember_wiped(v, unit));
+  }
+}
+
 /* ---- The end: the older key goes ---- */
 
 static enum nacre_err forget_locked(struct volume *v, struct header_change *c) {
@@ -119,6 +156,7 @@ static enum nacre_err forget_locked(struct volume *v, struct header_change *c) {
       secmem_wipe(entry, sizeof *entry);
   }
   c->sealed->rekey_rate = 0;
+  c->sealed->rekey_wiped_units = 0;
   c->new_epochs = true;
   return header_change_commit(v, c);
 }
@@ -141,6 +179,7 @@ static uint64_t current_rate(struct volume *v) {
 
 static enum nacre_err finish(struct volume *v, const struct rekey_run *run) {
   atomic_store(&v->rekey.written_bytes, 0);
+  atomic_store(&v->rekey.wiped_bytes, 0);
   if (!rekey_is_under_way(v))
     return NACRE_OK;
   const struct rewrite_options options = {.rate_bytes = current_rate(v),
@@ -153,6 +192,7 @@ static enum nacre_err finish(struct volume *v, const struct rekey_run *run) {
   ERR_TRY(rewrite_older(v->engine, v->fs, &options));
   ERR_TRY(cancel_check(run->cancel));
   ERR_TRY(engine_renew_ring(v->engine));
+  ERR_TRY(wipe_old_blocks(v, options));
   return forget_older(v);
 }
 
@@ -175,12 +215,20 @@ enum nacre_err rekey_finish(struct volume *v, const struct rekey_run *run) {
 
 /* ---- By itself ---- */
 
+/* False once it was told to end. */
+static bool wait_for_room(struct volume *v) {
+  const struct timespec pause = {.tv_nsec = 100000000};
+  for (unsigned i = 0; i < ROOM_WAIT_S * 10 && cancel_check(&v->rekey.cancel) == NACRE_OK; i++)
+    nanosleep(&pause, NULL);
+  return cancel_check(&v->rekey.cancel) == NACRE_OK;
+}
+
+/* What ends it, if not the volume's end, shows in its status, and in the next opening: it is still under way. */
 static void *resume_main(void *arg) {
   struct volume *v = arg;
   const struct rekey_run run = {.cancel = &v->rekey.cancel};
-  /* What ends it, if not the volume's end, shows in the next call and in the next opening: it is still under way. */
-  enum nacre_err ignored = rekey_finish(v, &run);
-  (void)ignored;
+  while (rekey_finish(v, &run) == NACRE_ERR_NO_SPACE && wait_for_room(v))
+    ;
   return NULL;
 }
 
@@ -211,6 +259,7 @@ void rekey_get_status(struct volume *v, struct rekey_status *out) {
                                .done_bytes = atomic_load(&v->rekey.done_bytes),
                                .total_bytes = atomic_load(&v->rekey.total_bytes),
                                .written_bytes = atomic_load(&v->rekey.written_bytes),
+                               .wiped_bytes = atomic_load(&v->rekey.wiped_bytes),
                                .epoch = engine_epoch(v->engine)};
   pthread_mutex_lock(&v->header_lock);
   out->stopped = v->rekey.stopped;

@@ -4,6 +4,8 @@
  *   - Nothing is sealed under the new epoch before both header copies that hold its key are durable.
  *   - The older epoch's key is given up only when a whole pass over the tree found nothing of it, and after that
  * every slot of the ring, with all that it leads to, was written anew.
+ *   - Before that, free space was overwritten, and durably: where nothing reaches a block of the older epoch, none of
+ *     them lies anywhere in the container, either.
  *   - In between the header holds both, and any opening carries on where all that is left shows: in the blocks. */
 #ifndef NACRE_OPS_REKEY_H
 #define NACRE_OPS_REKEY_H
@@ -29,9 +31,9 @@ bool rekey_is_under_way(struct volume *v);
 NACRE_MUST_USE enum nacre_err rekey_begin(struct volume *v, const struct rekey_request *request);
 /* Another rate for the one that is under way. */
 NACRE_MUST_USE enum nacre_err rekey_set_rate(struct volume *v, uint64_t rate_bytes);
-/* Rewrite what is left of the older epoch and give up its key. NACRE_ERR_CANCELLED leaves it to be carried on;
- * NACRE_ERR_IN_USE where another thread is at it; NACRE_ERR_DAMAGED where something cannot be read, and so not be
- * rewritten: all else has been, and both keys stay. */
+/* Rewrite what is left of the older epoch, wipe what it left behind, and give up its key. NACRE_ERR_CANCELLED leaves
+ * it to be carried on; NACRE_ERR_IN_USE where another thread is at it; NACRE_ERR_DAMAGED where something cannot be
+ * read, and so not be rewritten: all else has been, and both keys stay. */
 NACRE_MUST_USE enum nacre_err rekey_finish(struct volume *v, const struct rekey_run *run);
 
 /* Carry on in a thread of the volume's own, if one is under way and the volume is open for that. */
@@ -43,7 +45,8 @@ struct rekey_status {
   bool under_way;
   bool running;
   uint64_t done_bytes, total_bytes; /* of the pass that runs, or ran last */
-  uint64_t written_bytes;           /* by the one that runs or ran last, in all */
+  uint64_t written_bytes;           /* by the one that runs or ran last, in all; and the next likewise */
+  uint64_t wiped_bytes;             /* of free space */
   uint32_t epoch;
   enum nacre_err stopped; /* why the last one ended, in this opening */
   char why[160];

@@ -14,7 +14,7 @@ struct volume_rekey {
   atomic_bool running;    /* by whichever thread */
   enum nacre_err stopped; /* why the last one ended; this and the next under header_lock */
   char why[160];
-  _Atomic uint64_t done_bytes, total_bytes, written_bytes;
+  _Atomic uint64_t done_bytes, total_bytes, written_bytes, wiped_bytes;
   pthread_mutex_t thread_lock; /* over the next two */
   pthread_t thread;
   bool has_thread; /* that carries on by itself; ended by `cancel` */

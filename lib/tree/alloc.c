@@ -317,6 +317,27 @@ enum nacre_err alloc_take(struct alloc *a, enum alloc_fit fit, uint64_t want, ui
   return err;
 }
 
+enum nacre_err alloc_take_next(struct alloc *a, uint64_t from, uint64_t most, struct run *out) {
+  pthread_mutex_lock(&a->lock);
+  enum nacre_err err = NACRE_OK;
+  *out = (struct run){.unit = alloc_first_locked(a, from, a->units_end, false)};
+  if (out->unit < a->units_end) {
+    const uint64_t cluster = out->unit - out->unit % a->cluster_units;
+    if (cluster_is_free(a, cluster)) /* not in part: clusters that are whole were promised to others */
+      *out = (struct run){.unit = cluster, .units = run_length(a, cluster, most - most % a->cluster_units)};
+    else
+      out->units = alloc_first_locked(a, out->unit, cluster + a->cluster_units, true) - out->unit;
+    if (out->units == 0)
+      err = err_set(NACRE_ERR_NO_SPACE, "no room beside what is set aside");
+    else
+      err = group_remember(a, out->unit, out->units);
+    if (err == NACRE_OK)
+      bits_change(a, out->unit, out->units, true);
+  }
+  pthread_mutex_unlock(&a->lock);
+  return err;
+}
+
 /* Whether all of the units, which are used, were allocated in the current generation, or all before it. */
 static bool allocated_then(const struct alloc *a, uint64_t unit, uint64_t end, bool now) {
   while (unit < end) {

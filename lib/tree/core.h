@@ -121,6 +121,8 @@ void committer_want_checkpoint(struct engine *e);
 bool committer_ask(struct engine *e);
 
 /* ---- space.c ---- */
+/* Pending space is free after two commits; a third takes up what the first two changed. */
+#define SPACE_RELIEF_COMMITS 3u
 /* Largest thing that must be contiguous, in units. */
 uint32_t space_cluster_units(uint32_t chunk_bytes);
 /* The reserve that only freeing may use, of a container of that size: free units that are really allocated on the
@@ -132,6 +134,13 @@ NACRE_MUST_USE enum nacre_err space_grow(struct engine *e, uint64_t units);
 /* Room for `units` besides the reserve (a part of it, for freeing): as it is, after growing, or after commits that
  * free what is pending. */
 NACRE_MUST_USE enum nacre_err space_take(struct engine *e, uint64_t units, bool freeing);
+/* Set aside as much of `units` as there is besides the reserve's last part, halved until it fits; 0 where less than a
+ * cluster is. The container doesn't grow for it. */
+uint64_t space_take_part(struct engine *e, uint64_t units);
+/* Give the host back what a file has behind the container's end, where a growth or a trim was cut. */
+NACRE_MUST_USE enum nacre_err space_cut_rest(struct engine *e);
+/* Commit for what is pending, even where nothing else is left to commit. */
+NACRE_MUST_USE enum nacre_err space_relieve(struct engine *e);
 /* What dirty nodes will need at the freeze. */
 uint64_t space_dirty_units(struct engine *e);
 

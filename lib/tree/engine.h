@@ -223,6 +223,25 @@ NACRE_MUST_USE enum nacre_err tree_put_moved(struct txn *txn, const struct key *
 /* When nothing that the tree reaches is of an older epoch: commit until nothing that any superblock reaches is. */
 NACRE_MUST_USE enum nacre_err engine_renew_ring(struct engine *e);
 
+/* ---- Wiping: random bytes over all that is free, when nothing reaches a block of an older epoch ----
+ *
+ * What was freed before holds such blocks, and who has the key of then and a superblock may find them: their nonces
+ * are a superblock's but for the counter. By address, while others work: what is in use when it is passed was written
+ * under the current epoch. Where only zeroes are nothing is written, so that a file's holes stay holes. */
+
+struct engine_wipe {
+  uint64_t unit;          /* in: where to look. Out: where to go on */
+  bool last;              /* there is nothing to go on to */
+  uint64_t written_units; /* by this call */
+};
+/* What free space has none of: the log's sets, and what lies behind the container's end in the file. Then commits,
+ * until nothing waits to be free that was given back before this call. */
+NACRE_MUST_USE enum nacre_err engine_wipe_begin(struct engine *e, struct engine_wipe *wipe);
+/* A MiB at most. NACRE_ERR_NO_SPACE where all that is free is promised to others. */
+NACRE_MUST_USE enum nacre_err engine_wipe_next(struct engine *e, struct engine_wipe *wipe);
+/* What was wiped is durable, and all else: a commit. */
+NACRE_MUST_USE enum nacre_err engine_wipe_end(struct engine *e);
+
 /* ---- Checking ---- */
 
 /* Commit, then keep mutations out until engine_resume. */

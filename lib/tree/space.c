@@ -10,8 +10,6 @@
 #define KEEP_UNITS_MIN 512u  /* 2 MiB */
 #define KEEP_UNITS_MAX 8192u /* 32 MiB */
 #define KEEP_CLUSTERS_MIN 64u
-/* Pending space is free after two commits; a third takes up what the first two changed. */
-#define RELIEF_COMMITS 3u
 
 uint32_t space_cluster_units(uint32_t chunk_bytes) {
   uint32_t chunk_units = chunk_bytes / FORMAT_UNIT_BYTES;
@@ -96,10 +94,24 @@ enum nacre_err space_grow(struct engine *e, uint64_t units) {
   return err;
 }
 
+static enum nacre_err cut_rest_locked(struct engine *e) {
+  uint64_t size, end = alloc_units_end(&e->alloc) * FORMAT_UNIT_BYTES;
+  ERR_TRY(store_size(e->store, &size));
+  return size > end ? store_resize(e->store, end) : NACRE_OK;
+}
+
+enum nacre_err space_cut_rest(struct engine *e) {
+  if (!store_can_resize(e->store))
+    return NACRE_OK;
+  pthread_mutex_lock(&e->grow_lock);
+  enum nacre_err err = cut_rest_locked(e);
+  pthread_mutex_unlock(&e->grow_lock);
+  return err;
+}
+
 /* ---- Reserving ---- */
 
-/* What is pending becomes free by commits, even where nothing else is left to commit. */
-static enum nacre_err relieve_space(struct engine *e) {
+enum nacre_err space_relieve(struct engine *e) {
   return alloc_pending_units(&e->alloc) > 0 ? committer_commit_anyway(e) : engine_commit(e);
 }
 
@@ -111,12 +123,21 @@ static enum nacre_err settle_reservations(struct engine *e) {
   return e->flush(e->flush_arg, false, NULL);
 }
 
+static bool take_now(struct engine *e, uint64_t units, bool freeing) {
+  uint64_t keep = space_keep_units(e, alloc_units_end(&e->alloc));
+  return alloc_reserve(&e->alloc, units, (freeing ? keep / 4 : keep) + space_dirty_units(e));
+}
+
+uint64_t space_take_part(struct engine *e, uint64_t units) {
+  while (units >= e->alloc.cluster_units && !take_now(e, units, true))
+    units /= 2;
+  return units >= e->alloc.cluster_units ? units : 0;
+}
+
 enum nacre_err space_take(struct engine *e, uint64_t units, bool freeing) {
   bool settled = false;
   for (unsigned commits = 0;;) {
-    uint64_t keep = space_keep_units(e, alloc_units_end(&e->alloc));
-    uint64_t besides = (freeing ? keep / 4 : keep) + space_dirty_units(e);
-    if (alloc_reserve(&e->alloc, units, besides))
+    if (take_now(e, units, freeing))
       return NACRE_OK;
     enum nacre_err err = settled ? space_grow(e, units) : settle_reservations(e);
     settled = true;
@@ -124,9 +145,9 @@ enum nacre_err space_take(struct engine *e, uint64_t units, bool freeing) {
       continue;
     if (err != NACRE_ERR_NO_SPACE)
       return err;
-    if (commits++ == RELIEF_COMMITS)
+    if (commits++ == SPACE_RELIEF_COMMITS)
       return space_grow(e, units); /* once more, for its word on which of the two is full, volume or host */
-    ERR_TRY(relieve_space(e));
+    ERR_TRY(space_relieve(e));
   }
 }
 

@@ -4,8 +4,13 @@
 cd "$TEST_TMP" || exit 1
 make_volume v --cipher aes-256-gcm
 head -c 20000000 /dev/urandom >data
+head -c 30000000 /dev/urandom >gone
+# shellcheck disable=SC2086
+works "put what is going to go" "$NACRE" put $pass v gone gone
 # shellcheck disable=SC2086
 works "put" "$NACRE" put $pass v data data
+# shellcheck disable=SC2086
+works "rm, which leaves free space before the rest" "$NACRE" rm $pass v gone
 head -c 100 /dev/urandom >key
 # shellcheck disable=SC2086
 works "a second credential" "$NACRE" key add $pass --new-key-file key $cheap v
@@ -14,7 +19,21 @@ cp --sparse=always v before
 # shellcheck disable=SC2086
 works "rekey --json" "$NACRE" rekey $pass --json v
 holds "the report is its last line" sh -c "tail -1 '$out' >last"
-holds "says what it did" json_is last '(r["epoch"], r["resumed"], r["rewritten_bytes"] > 20000000)' "(2, False, True)"
+holds "says what it did" json_is last \
+  '(r["epoch"], r["resumed"], r["rewritten_bytes"] > 20000000, r["wiped_bytes"] > 1000000)' "(2, False, True, True)"
+cat >same_blocks.py <<'END'
+"""How many blocks of 4 KiB are where they were, but for empty ones and those of the two groups."""
+import sys
+before, after = (open(name, "rb").read() for name in sys.argv[1:])
+blocks = [at for at in range(0, min(len(before), len(after)), 4096) if at % (16 << 20) >= 512 << 10 or at >= 32 << 20]
+print(sum(before[at:at + 4096] == after[at:at + 4096] != bytes(4096) for at in blocks))
+END
+holds "no block is where it was" test "$(python3 same_blocks.py before v)" = 0
+works "who puts header and superblocks of before back" sh -c 'cp --sparse=always v old &&
+  dd if=before of=old bs=512K count=1 conv=notrunc status=none &&
+  dd if=before of=old bs=512K skip=32 seek=32 count=1 conv=notrunc status=none'
+# shellcheck disable=SC2086
+fails "finds nothing: 4" 4 "" "$NACRE" ls $pass --no-anchor old
 # shellcheck disable=SC2086
 works "the content is the same" sh -c "$NACRE cat $pass v data | cmp - data"
 works "the other credential opens it, too" "$NACRE" ls --key-file key v

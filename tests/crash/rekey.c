@@ -32,17 +32,16 @@ struct along {
   struct session *session;
   struct workload *workload;
   const struct scene *scene;
-  unsigned calls;
+  unsigned calls, wipes;
 };
 
 /* Where the volume is in use, the walker meets files that change, and commits that are not its own. */
 static void use_volume(void *arg, const char *what, uint64_t done, uint64_t total) {
   struct along *along = arg;
   struct workload *w = along->workload;
-  (void)what;
   (void)done;
   (void)total;
-  if (along->calls++ > 40)
+  if (strcmp(what, "wipe") == 0 ? along->wipes++ > 4 : along->calls++ > 40)
     return;
   for (unsigned i = 0; i < along->scene->steps_along; i++) {
     bool sync = prng_chance(&w->prng, 10);

@@ -257,6 +257,56 @@ static void test_old_header_opens_nothing(void **state) {
   free(now);
 }
 
+/* All of the container but its two groups, in the caller's hands. */
+static uint8_t *blocks_of(struct api *a, uint64_t *size) {
+  assert_int_equal(a->ops.size(a->target.ctx, size), 0);
+  uint8_t *bytes = malloc(*size);
+  read_at(a, 0, bytes, *size);
+  return bytes;
+}
+
+static bool in_group(uint64_t offset) {
+  return offset < FORMAT_GROUP_BYTES ||
+         (offset >= FORMAT_GROUP_1_OFFSET && offset < FORMAT_GROUP_1_OFFSET + FORMAT_GROUP_BYTES);
+}
+
+/* Nothing of what the container held is where it was: not what was in use, nor what had been freed before. */
+static void test_no_old_block_is_left(void **state) {
+  struct api *a = *state;
+  uint64_t before_size, after_size;
+  make_content(a->vol);
+  write_file(a->vol, "passing", 3 * FILE_BYTES, 4);
+  ok(nacre_volume_sync(a->vol));
+  ok(nacre_unlink(a->vol, "passing"));
+  write_file(a->vol, "large", FILE_BYTES, 1);
+  for (unsigned i = 0; i < 3; i++) {
+    write_file(a->vol, "other", 5000, i);
+    ok(nacre_volume_sync(a->vol));
+  }
+  uint8_t *before = blocks_of(a, &before_size);
+  struct nacre_rekey_report report = {.struct_size = sizeof report};
+  ok(nacre_rekey(a->vol, NULL, &report));
+  assert_true(report.wiped_bytes > FILE_BYTES);
+  uint8_t *after = blocks_of(a, &after_size);
+  for (uint64_t at = 0; at < before_size && at < after_size; at += FORMAT_UNIT_BYTES) {
+    const bool same = memcmp(before + at, after + at, FORMAT_UNIT_BYTES) == 0;
+    if (same && !in_group(at) && !bytes_all_zero(before + at, FORMAT_UNIT_BYTES))
+      fail_msg("unit %llu is as it was before", (unsigned long long)(at / FORMAT_UNIT_BYTES));
+  }
+  ok(reopen(a, a->cred));
+  check_content(a->vol);
+  /* With the groups of then, and the credential, there is nothing to be found. */
+  ok(nacre_volume_close(a->vol));
+  put_at(a, 0, before, FORMAT_GROUP_BYTES);
+  put_at(a, FORMAT_GROUP_1_OFFSET, before + FORMAT_GROUP_1_OFFSET, FORMAT_GROUP_BYTES);
+  assert_int_equal(nacre_volume_open(&a->target, NULL, a->cred, &a->vol), NACRE_ERR_DAMAGED);
+  put_at(a, 0, after, FORMAT_GROUP_BYTES);
+  put_at(a, FORMAT_GROUP_1_OFFSET, after + FORMAT_GROUP_1_OFFSET, FORMAT_GROUP_BYTES);
+  ok(nacre_volume_open(&a->target, NULL, a->cred, &a->vol));
+  free(before);
+  free(after);
+}
+
 /* That no block of the tree is of the old epoch, verify shows: its key is gone. */
 static void test_every_superblock_is_new(void **state) {
   struct api *a = *state;
@@ -312,19 +362,22 @@ static void test_forged_public_key(void **state) {
 
 struct stopper {
   nacre_cancel *cancel;
+  const char *what; /* NULL: whichever is told of */
   unsigned calls, at;
 };
 
 static void stop_at(void *arg, const char *what, uint64_t done, uint64_t total) {
   struct stopper *s = arg;
-  assert_string_equal(what, "rekey");
+  assert_true(strcmp(what, "rekey") == 0 || strcmp(what, "wipe") == 0);
   assert_true(total > 0 && done > 0);
+  if (s->what != NULL && strcmp(s->what, what) != 0)
+    return;
   if (++s->calls == s->at)
     nacre_cancel_fire(s->cancel);
 }
 
-static enum nacre_err rekey_stopped(nacre_volume *vol, unsigned at) {
-  struct stopper s = {.at = at};
+static enum nacre_err rekey_stopped(nacre_volume *vol, const char *what, unsigned at) {
+  struct stopper s = {.what = what, .at = at};
   ok(nacre_cancel_new(&s.cancel));
   const struct nacre_rekey_options options = {
       .struct_size = sizeof options, .progress = stop_at, .progress_arg = &s, .cancel = s.cancel};
@@ -336,7 +389,7 @@ static enum nacre_err rekey_stopped(nacre_volume *vol, unsigned at) {
 static void test_is_broken_off_and_carried_on(void **state) {
   struct api *a = *state;
   make_content(a->vol);
-  assert_int_equal(rekey_stopped(a->vol, 1), NACRE_ERR_CANCELLED);
+  assert_int_equal(rekey_stopped(a->vol, NULL, 1), NACRE_ERR_CANCELLED);
   assert_true(status_of(a->vol).under_way);
   assert_false(status_of(a->vol).running);
   check_content(a->vol);
@@ -348,7 +401,7 @@ static void test_is_broken_off_and_carried_on(void **state) {
   assert_true(status_of(a->vol).under_way);
   check_content(a->vol);
   write_file(a->vol, "new", 100000, 9);
-  assert_int_equal(rekey_stopped(a->vol, 2), NACRE_ERR_CANCELLED);
+  assert_int_equal(rekey_stopped(a->vol, NULL, 2), NACRE_ERR_CANCELLED);
   struct nacre_rekey_report report = {.struct_size = sizeof report};
   ok(nacre_rekey(a->vol, NULL, &report));
   assert_true(report.resumed);
@@ -357,20 +410,45 @@ static void test_is_broken_off_and_carried_on(void **state) {
   check_file(a->vol, "new", 100000, 9);
 }
 
+/* Until free space is wiped the rotation is not over, and the old key not given up. */
+static void test_is_broken_off_while_it_wipes(void **state) {
+  struct api *a = *state;
+  struct nacre_rekey_report report = {.struct_size = sizeof report};
+  make_content(a->vol);
+  write_file(a->vol, "passing", FILE_BYTES, 4);
+  ok(nacre_volume_sync(a->vol));
+  ok(nacre_unlink(a->vol, "passing"));
+  assert_int_equal(rekey_stopped(a->vol, "wipe", 2), NACRE_ERR_CANCELLED);
+  assert_true(status_of(a->vol).under_way);
+  ok(reopen(a, a->cred));
+  check_content(a->vol);
+  struct unlocked u = unlocked_of(a, a->cred);
+  assert_non_null(header_older_epoch(u.sealed));
+  unlocked_free(&u);
+  ok(nacre_rekey(a->vol, NULL, &report));
+  assert_true(report.resumed && report.rewritten_bytes == 0 && report.wiped_bytes > 0);
+  assert_false(status_of(a->vol).under_way);
+  check_content(a->vol);
+}
+
+static void wait_for_the_end(nacre_volume *vol) {
+  for (unsigned i = 0; i < 6000 && status_of(vol).under_way; i++)
+    nanosleep(&(const struct timespec){.tv_nsec = 10000000}, NULL);
+  assert_false(status_of(vol).under_way);
+}
+
 static void test_goes_on_by_itself(void **state) {
   struct api *a = *state;
   struct nacre_open_options options = {.struct_size = sizeof options, .threads = 1, .hold_rekey = true};
   make_content(a->vol);
-  assert_int_equal(rekey_stopped(a->vol, 1), NACRE_ERR_CANCELLED);
+  assert_int_equal(rekey_stopped(a->vol, NULL, 1), NACRE_ERR_CANCELLED);
   ok(nacre_volume_close(a->vol));
   ok(nacre_volume_open(&a->target, &options, a->cred, &a->vol));
   assert_false(status_of(a->vol).running);
   ok(nacre_volume_close(a->vol));
   options.hold_rekey = false;
   ok(nacre_volume_open(&a->target, &options, a->cred, &a->vol));
-  for (unsigned i = 0; i < 3000 && status_of(a->vol).under_way; i++)
-    nanosleep(&(const struct timespec){.tv_nsec = 10000000}, NULL);
-  assert_false(status_of(a->vol).under_way);
+  wait_for_the_end(a->vol);
   check_content(a->vol);
 }
 
@@ -427,31 +505,53 @@ static void test_what_cannot_be_read_keeps_both_keys(void **state) {
   assert_false(status_of(a->vol).under_way);
 }
 
-static void test_full_volume(void **state) {
-  struct api *a = *state;
-  struct nacre_statfs space = {.struct_size = sizeof space};
+static void fill_up(nacre_volume *vol) {
   nacre_file *file;
   uint8_t bytes[65536];
   fill(bytes, sizeof bytes, 3);
-  make_content(a->vol);
-  ok(nacre_open(a->vol, "filler", NACRE_O_WRITE | NACRE_O_CREATE, 0600, NULL, &file));
+  ok(nacre_open(vol, "filler", NACRE_O_WRITE | NACRE_O_CREATE, 0600, NULL, &file));
   enum nacre_err err = NACRE_OK;
   for (uint64_t at = 0; err == NACRE_OK; at += sizeof bytes)
     err = nacre_write(file, bytes, sizeof bytes, at);
   assert_int_equal(err, NACRE_ERR_NO_SPACE);
   nacre_close(file);
-  ok(nacre_statfs(a->vol, &space));
-  err = rekey(a->vol, NACRE_CIPHER_AUTO);
-  if (err != NACRE_OK) {
-    /* Without room for a step it waits for some. */
-    assert_int_equal(err, NACRE_ERR_NO_SPACE);
-    assert_true(status_of(a->vol).under_way);
-    ok(nacre_open(a->vol, "filler", NACRE_O_WRITE, 0, NULL, &file));
-    ok(nacre_ftruncate(file, 1u << 20));
-    nacre_close(file);
-    ok(nacre_rekey(a->vol, NULL, NULL));
-  }
-  ok(nacre_unlink(a->vol, "filler"));
+}
+
+static void make_room(nacre_volume *vol) {
+  nacre_file *file;
+  ok(nacre_open(vol, "filler", NACRE_O_WRITE, 0, NULL, &file));
+  ok(nacre_ftruncate(file, 1u << 20));
+  nacre_close(file);
+}
+
+/* Without room for a step it waits for some. */
+static void test_full_volume(void **state) {
+  struct api *a = *state;
+  make_content(a->vol);
+  fill_up(a->vol);
+  assert_int_equal(rekey(a->vol, NACRE_CIPHER_AUTO), NACRE_ERR_NO_SPACE);
+  assert_true(status_of(a->vol).under_way);
+  check_content(a->vol);
+  make_room(a->vol);
+  ok(nacre_rekey(a->vol, NULL, NULL));
+  assert_false(status_of(a->vol).under_way);
+  check_content(a->vol);
+}
+
+static void test_goes_on_when_there_is_room(void **state) {
+  struct api *a = *state;
+  const struct nacre_open_options options = {.struct_size = sizeof options, .threads = 1};
+  make_content(a->vol);
+  fill_up(a->vol);
+  ok(nacre_volume_close(a->vol));
+  ok(nacre_volume_open(&a->target, &options, a->cred, &a->vol));
+  assert_int_equal(rekey(a->vol, NACRE_CIPHER_AUTO), NACRE_ERR_NO_SPACE);
+  check_content(a->vol);
+  while (status_of(a->vol).running) /* the volume's own thread has tried, too */
+    nanosleep(&(const struct timespec){.tv_nsec = 10000000}, NULL);
+  assert_int_equal(status_of(a->vol).stopped, NACRE_ERR_NO_SPACE);
+  make_room(a->vol);
+  wait_for_the_end(a->vol);
   check_content(a->vol);
 }
 
@@ -473,12 +573,15 @@ int main(void) {
       WITH_VOLUME(test_keeps_and_drops_slots),
       WITH_VOLUME(test_slots_only),
       WITH_VOLUME(test_old_header_opens_nothing),
+      WITH_VOLUME(test_no_old_block_is_left),
       WITH_VOLUME(test_every_superblock_is_new),
       WITH_VOLUME(test_forged_public_key),
       WITH_VOLUME(test_is_broken_off_and_carried_on),
+      WITH_VOLUME(test_is_broken_off_while_it_wipes),
       WITH_VOLUME(test_goes_on_by_itself),
       WITH_VOLUME(test_what_cannot_be_read_keeps_both_keys),
       WITH_VOLUME(test_full_volume),
+      WITH_VOLUME(test_goes_on_when_there_is_room),
       WITH_VOLUME(test_read_only),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

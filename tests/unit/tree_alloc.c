@@ -250,6 +250,32 @@ static void test_reserving(void **state) {
   assert_int_equal(alloc_reserved(a), 0);
 }
 
+/* One after the other, from the start on, whatever they would suit; what is promised to others only as far as told.
+ */
+static void test_every_free_run_in_turn(void **state) {
+  struct alloc *a = *state;
+  struct run run;
+  ok(alloc_mark(a, 0, 2));
+  ok(alloc_mark(a, 3, 1));
+  ok(alloc_mark(a, 16, UNITS - 16));
+  ok(alloc_take_next(a, 0, 0, &run)); /* of a broken cluster, so nobody counts on it */
+  assert_int_equal(run.unit, 2);
+  assert_int_equal(run.units, 1);
+  no(NACRE_ERR_NO_SPACE, alloc_take_next(a, 3, CLUSTER - 1, &run));
+  ok(alloc_take_next(a, 3, 2 * CLUSTER + 1, &run));
+  assert_int_equal(run.unit, 4);
+  assert_int_equal(run.units, 2 * CLUSTER);
+  ok(alloc_give(a, 4, 2 * CLUSTER, true));
+  ok(alloc_take_next(a, 6, UNITS, &run)); /* not half of a whole one */
+  assert_int_equal(run.unit, 4);
+  assert_int_equal(run.units, 12);
+  ok(alloc_take_next(a, 0, UNITS, &run));
+  assert_int_equal(run.units, 0);
+  ok(alloc_take_next(a, UNITS + 100, UNITS, &run));
+  assert_int_equal(run.units, 0);
+  counts_agree(a);
+}
+
 #define WITH_MAP(test) cmocka_unit_test_setup_teardown(test, make, drop)
 
 int main(void) {
@@ -264,6 +290,7 @@ int main(void) {
       WITH_MAP(test_what_is_of_two_generations),
       WITH_MAP(test_fixed_places),
       WITH_MAP(test_reserving),
+      WITH_MAP(test_every_free_run_in_turn),
       WITH_MAP(test_many_generations_are_loaded),
   };
   return cmocka_run_group_tests_name("tree alloc", tests, NULL, NULL);
