@@ -156,9 +156,90 @@ static void round_small(unsigned count, double seconds[SMALL_STEPS]) {
   must(nacre_volume_close(vol), "close");
 }
 
-/* ---- */
+/* ---- One folder of many names ---- */
 
-static void measure_all(uint64_t large_bytes, unsigned count, unsigned rounds) {
+enum folder { FOLDER_FILL, FOLDER_OPEN, FOLDER_LOOK, FOLDER_LIST, FOLDER_STEPS };
+
+#define FOLDER_LOOKS 10000u
+
+static void name_in_folder(unsigned i, char name[48]) {
+  snprintf(name, 48, "folder/a name of some length %08u", i);
+}
+
+static void fill_folder(nacre_volume *vol, unsigned count) {
+  char name[48];
+  must(nacre_mkdir(vol, "folder", 0700, NULL), "mkdir");
+  for (unsigned i = 0; i < count; i++) {
+    nacre_file *file;
+    name_in_folder(i, name);
+    must(nacre_open(vol, name, NACRE_O_WRITE | NACRE_O_CREATE, 0600, NULL, &file), "create file");
+    nacre_close(file);
+  }
+  must(nacre_volume_sync(vol), "sync");
+}
+
+/* In an order that has nothing to do with the one they were made in. */
+static void look_in_folder(nacre_volume *vol, unsigned count) {
+  char name[48];
+  struct nacre_attr attr = {.struct_size = sizeof attr};
+  for (uint64_t i = 0; i < FOLDER_LOOKS; i++) {
+    name_in_folder((unsigned)(i * 2654435761u % count), name);
+    must(nacre_stat(vol, name, &attr), "stat");
+  }
+}
+
+static bool count_entry(void *arg, const struct nacre_dirent *entry) {
+  unsigned *count = arg;
+  (void)entry;
+  (*count)++;
+  return true;
+}
+
+static void list_folder(nacre_volume *vol, unsigned count) {
+  unsigned found = 0;
+  nacre_dir *dir;
+  must(nacre_opendir(vol, "folder", &dir), "opendir");
+  must(nacre_readdir(dir, 0, true, count_entry, &found), "readdir");
+  nacre_closedir(dir);
+  MEASURE_OK(found < count);
+}
+
+static void round_folder(unsigned count, double seconds[FOLDER_STEPS]) {
+  create_volume();
+  nacre_volume *vol = open_volume();
+  double start = measure_now_s();
+  fill_folder(vol, count);
+  seconds[FOLDER_FILL] = measure_now_s() - start;
+  must(nacre_volume_close(vol), "close");
+  start = measure_now_s();
+  vol = open_volume();
+  seconds[FOLDER_OPEN] = measure_now_s() - start;
+  start = measure_now_s();
+  look_in_folder(vol, count);
+  seconds[FOLDER_LOOK] = (measure_now_s() - start) / FOLDER_LOOKS;
+  start = measure_now_s();
+  list_folder(vol, count);
+  seconds[FOLDER_LIST] = measure_now_s() - start;
+  must(nacre_volume_close(vol), "close");
+}
+
+static void measure_folder(unsigned count, unsigned rounds) {
+  static const char *const names[] = {"fill and sync", "open the volume", "look up one of them, cold", "list"};
+  static const char *const units[] = {"s", "ms", "us", "ms"};
+  static const double scale[] = {1, 1e3, 1e6, 1e3};
+  double found[ROUNDS_MAX][FOLDER_STEPS], values[ROUNDS_MAX];
+  for (unsigned r = 0; r < rounds; r++)
+    round_folder(count, found[r]);
+  for (unsigned s = 0; s < FOLDER_STEPS; s++) {
+    char name[64];
+    snprintf(name, sizeof name, "folder of %u names: %s", count, names[s]);
+    for (unsigned r = 0; r < rounds; r++)
+      values[r] = found[r][s] * scale[s];
+    measure_add(name, units[s], values, rounds);
+  }
+}
+
+static void measure_files(uint64_t large_bytes, unsigned count, unsigned rounds) {
   static const char *const large_names[] = {"large file: write in order, then fsync",
                                             "large file: read in order, cold",
                                             "large file: overwrite in order, then fsync"};
@@ -170,7 +251,6 @@ static void measure_all(uint64_t large_bytes, unsigned count, unsigned rounds) {
     round_large(large_bytes, large[r]);
     round_small(count, small[r]);
   }
-  measure_begin("api");
   for (unsigned s = 0; s < LARGE_STEPS; s++) {
     for (unsigned r = 0; r < rounds; r++)
       values[r] = (double)large_bytes / large[r][s] / (1 << 20);
@@ -181,7 +261,6 @@ static void measure_all(uint64_t large_bytes, unsigned count, unsigned rounds) {
       values[r] = count / small[r][s];
     measure_add(small_names[s], "files/s", values, rounds);
   }
-  measure_end();
 }
 
 int main(int argc, char **argv) {
@@ -190,11 +269,15 @@ int main(int argc, char **argv) {
   uint64_t rounds = measure_option(argc, argv, "rounds", 3);
   uint64_t large_mib = measure_option(argc, argv, "large-mib", 1024);
   uint64_t files = measure_option(argc, argv, "files", 20000);
+  uint64_t names = measure_option(argc, argv, "names", 100000);
   if (rounds < 1 || rounds > ROUNDS_MAX)
     rounds = ROUNDS_MAX;
   snprintf(path, sizeof path, "%s/nacre-bench-%d.nacre", folder ? folder : "/var/tmp", (int)getpid());
   must(nacre_credential_raw_key(key, &cred), "credential");
-  measure_all(large_mib << 20, (unsigned)files, (unsigned)rounds);
+  measure_begin("api");
+  measure_files(large_mib << 20, (unsigned)files, (unsigned)rounds);
+  measure_folder((unsigned)names, (unsigned)rounds);
+  measure_end();
   nacre_credential_free(cred);
   (void)unlink(path);
   return 0;
