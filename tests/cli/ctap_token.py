@@ -5,6 +5,7 @@ ctap_token.py STATE SOCKET MOOD [SETTING...]: for STATE and SETTING see ctap_aut
 is wrong at the moment; missing or empty: nothing."""
 
 import os
+import random
 import socket
 import sys
 import threading
@@ -19,6 +20,8 @@ ERROR_COMMAND, ERROR_LENGTH, ERROR_SEQUENCE, ERROR_BUSY, ERROR_CHANNEL = 1, 3, 4
 CAN_CBOR, CAN_NO_MSG = 4, 8
 MESSAGE_MAX = REPORT - 7 + 128 * (REPORT - 5)
 NEEDS_TOUCH = 2
+# The same at each run: some noise makes libcbor ask for gigabytes, which it does not touch, but a sanitizer does.
+NOISE = random.Random(4).randbytes(200)
 # Moods of whoever is to touch it, and what the token makes of them.
 PEOPLE = {"nobody": ctap_authenticator.USER_ACTION_TIMEOUT, "denied": ctap_authenticator.OPERATION_DENIED}
 
@@ -125,7 +128,7 @@ class Token:
         if about != ("touch" if self.asked_for_touch else {2: "ask", 4: "info", 6: "pin"}.get(payload[0])):
             self.wire.send(CHANNEL, CBOR, reply)
         elif kind == "noise":
-            self.wire.send(CHANNEL, CBOR, b"\0" + os.urandom(200))
+            self.wire.send(CHANNEL, CBOR, b"\0" + NOISE)
         elif kind == "cut":
             self.wire.send(CHANNEL, CBOR, reply[:len(reply) * 2 // 3])
         elif kind == "deep":
@@ -137,7 +140,7 @@ class Token:
         elif kind == "map":
             self.wire.send(CHANNEL, CBOR, b"\0\xa0")
         elif kind == "huge":
-            self.wire.send(CHANNEL, CBOR, reply + os.urandom(7000))
+            self.wire.send(CHANNEL, CBOR, reply + NOISE * 35)
         elif kind == "unfinished":
             self.wire.send(CHANNEL, CBOR, reply, claimed=len(reply) + 500)
         elif kind == "other":

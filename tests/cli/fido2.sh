@@ -296,7 +296,8 @@ typed "mount --fido2" 0 "token: =$pin" -- ./plugged mount --fido2 --slot 1 "$w" 
 holds "is mounted" mounted "$TEST_TMP/at"
 secret=$(/usr/bin/python3 -c 'import json; print(json.load(open("state.m"))["told"])')
 daemon=$(pgrep -f "nacre mount .*$w $at" | head -n 1)
-holds "neither the PIN nor what the token told is in its memory" env PYTHONPATH="$here/../e2e" /usr/bin/python3 -B -c '
+[ -z "$sanitizer" ] || skip "neither the PIN nor what the token told is in its memory" "a sanitizer keeps what is freed"
+[ -n "$sanitizer" ] || holds "neither the PIN nor what the token told is in its memory" env PYTHONPATH="$here/../e2e" /usr/bin/python3 -B -c '
 import sys
 from leak_memory import places
 found = places(int(sys.argv[1]), {"PIN": sys.argv[2].encode(), "told": bytes.fromhex(sys.argv[3]),
