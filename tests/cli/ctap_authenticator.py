@@ -46,7 +46,7 @@ class Authenticator:
             with open(state, encoding="ascii") as file:
                 self.state = json.load(file)
         except FileNotFoundError:
-            self.state = {"secret": os.urandom(32).hex(), "left": PIN_TRIES, "counter": 0, "touched": 0, "told": ""}
+            self.state = {"secret": os.urandom(32).hex(), "left": PIN_TRIES, "counter": 0, "touched": 0}
         self.state["pin"] = hashlib.sha256(pins[0].encode()).digest()[:16].hex() if pins else ""
         self.keep()
 
@@ -210,7 +210,7 @@ class Authenticator:
             raise CtapError(INVALID_PARAMETER)
         random = self.derive(b"known" if known else b"anyone", credential)
         told = b"".join(hmac.digest(random, salt[at:at + 32], "sha256") for at in range(0, len(salt), 32))
-        self.state["told"] = told.hex()
+        self.state["salt"], self.state["told"] = salt.hex(), told.hex()
         self.keep()
         changes = {"hmac-short": told[:16], "hmac-long": told * 2, "hmac-other": bytes(len(told)), "hmac-uneven": None}
         told = changes.get(self.mood(), told)

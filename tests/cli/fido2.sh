@@ -97,6 +97,12 @@ works "it opens" with ls --fido2 v
 holds "with one touch" state_is a touched 3
 works "that slot" with key test --fido2 --json v
 holds "and no other" json_is "$out" '(r["slot"], r["kind"])' "(1, 'fido2')"
+holds "the token was asked with the slot's salt" /usr/bin/python3 -c '
+import json, sys
+with open("v", "rb") as f:
+    header = f.read(1 << 20)
+at = header.index(b"\1\4\5\0\x40\0\0\0")
+sys.exit(header[at + 8:at + 40].hex() != json.load(open("state.a"))["salt"])'
 # shellcheck disable=SC2086
 works "without a touch the passphrase does" with ls $pass v
 holds "as before" state_is a touched 4
@@ -124,8 +130,7 @@ pull_out b
 plug_in b no-hmac-secret
 works "one that can't do it, beside" with ls --fido2 v
 mood b silent
-sed 's/^NACRE/NACRE_TOKEN_HURRY=50 NACRE/' plugged >hurried && chmod +x hurried
-works "one that says nothing, beside" timeout 100 ./hurried ls --fido2 v
+works "one that says nothing, beside" env NACRE_TOKEN_HURRY=5 timeout 100 ./plugged ls --fido2 v
 pull_out a
 mood b ""
 refused "it alone: 3" 3 "no token that is plugged in made this slot" ls --fido2 v
@@ -176,14 +181,13 @@ mood a hmac-other
 refused "another secret than before opens nothing: 3" 3 "wrong key" ls --fido2 v
 mood a ""
 # What is waited for, which has a limit.
-mv plugged unhurried
-cp hurried plugged
+export NACRE_TOKEN_HURRY=50
 for how in init-other info-unfinished touch-unfinished pin-other touch-other; do bad $how 3 "FIDO2 token"; done
 bad silent 3 "$nonsense"
 bad blinks 3 "$nonsense"
 mood a dead
 refused "a token that dies at the touch: 3" 3 "$nonsense" ls --fido2 v
-mv unhurried plugged
+unset NACRE_TOKEN_HURRY
 pull_out a
 rm mood.a
 plug_in a
