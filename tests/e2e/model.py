@@ -58,8 +58,8 @@ def works(function, *args):
         return False
 
 
-def probe(host):
-    """What the host's filesystem can do, tried on a file."""
+def probe(host, options):
+    """What the host's filesystem can do, tried on a file, and how the volume is mounted."""
     path = os.path.join(os.fsencode(host), b"probe")
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     times = TIMES_WIDE
@@ -73,7 +73,8 @@ def probe(host):
         times=times,
         zero_range=works(fallocate, fd, ZERO_RANGE | KEEP_SIZE, 0, 1),
         xattrs=works(os.setxattr, path, "user.probe", b"x"),
-        acls=works(os.setxattr, path, "system.posix_acl_access", acl(plain)))
+        acls=works(os.setxattr, path, "system.posix_acl_access", acl(plain)),
+        writeback="writeback" in options.split(","))
     # Whether a read moves an access time that is older than the last change.
     os.pwrite(fd, b"x", 0)
     utimens(fd, ((1, 0), (0, UTIME_OMIT)))
@@ -88,7 +89,7 @@ class Run:
     def __init__(self, args):
         self.mount = Mount(args)
         self.dice = random.Random(args.seed)
-        self.can, self.atimes = probe(args.host)
+        self.can, self.atimes = probe(args.host, args.options)
         self.worlds = World(args.ours), World(args.host)
         self.steps = Steps(self.dice, self.can, self.worlds[1])
         self.start = time.time_ns()
