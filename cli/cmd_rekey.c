@@ -56,6 +56,7 @@ static void on_progress(void *arg, const char *what, uint64_t done, uint64_t tot
     return;
   rekeying->told_s = now.tv_sec;
   struct json_object *line = json_object_new_object();
+  report_json_add(line, "phase", report_json_text(what));
   report_json_add(line, "done_bytes", json_object_new_uint64(done));
   report_json_add(line, "total_bytes", json_object_new_uint64(total));
   (void)printf("%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN));
@@ -96,7 +97,9 @@ static int rekeying_end(struct rekeying *rekeying, const char *path, const struc
   }
   if (err == NACRE_ERR_DAMAGED || err == NACRE_ERR_IO)
     return report_error(report_exit_code(err), path,
-                        "%s; remove or restore them (nacre verify names them), then run rekey again", message);
+                        "%s; remove or restore what nacre verify names, or copy all to a new volume if the medium "
+                        "fails, then run rekey again",
+                        message);
   return report_message(path, err, message);
 }
 

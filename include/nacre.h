@@ -377,11 +377,12 @@ struct nacre_rekey_report {
  * under way it is brought to its end, at rate_bytes, and nothing else may be asked for (NACRE_ERR_IN_USE).
  * What breaks off, by NACRE_ERR_CANCELLED, an error or a crash, is carried on: by the next call; or, where a volume
  * is opened for writing with threads, by one of its own. Until it ends both keys are kept, and nothing is lost.
- * NACRE_ERR_DAMAGED, NACRE_ERR_IO: something cannot be read, so the old key is kept for it; all else is done.
+ * NACRE_ERR_DAMAGED, NACRE_ERR_IO: something cannot be read, or a free place not be written, so the old key is kept;
+ * all else is done. NACRE_ERR_NO_SPACE: no room for a step.
  * Whoever has a copy of the container and a credential of that time can still read that copy. The old blocks are
- * overwritten: free space, too, is written once ("wipe" in progress). NACRE_ERR_DAMAGED also, before anything is
- * written, where the public key of the slot that opened the volume is not its own: whoever had the keys may have put
- * his there. */
+ * overwritten, for which all free space is ("wipe" in progress), and what a file has behind its volume's end is cut.
+ * NACRE_ERR_DAMAGED also, before anything is written, where the public key of the slot that opened the volume is not
+ * its own: whoever had the keys may have put his there. */
 NACRE_CALL enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *options,
                                       struct nacre_rekey_report *report);
 struct nacre_rekey_status {

@@ -45,7 +45,7 @@ enum nacre_err nacre_rekey(nacre_volume *vol, const struct nacre_rekey_options *
     err = rekey_finish(v, &run);
   if (err != NACRE_OK) {
     /* Who breaks it off wants it to rest. */
-    if (err != NACRE_ERR_CANCELLED && err != NACRE_ERR_DAMAGED)
+    if (err != NACRE_ERR_CANCELLED && err != NACRE_ERR_DAMAGED && err != NACRE_ERR_IN_USE)
       rekey_resume(v);
     return err;
   }

@@ -19,13 +19,6 @@ void env_random(void *buf, size_t len) {
   randombytes_buf(buf, len);
 }
 
-void env_noise(void *buf, size_t len) {
-  uint8_t seed[randombytes_SEEDBYTES];
-  randombytes_buf(seed, sizeof seed);
-  randombytes_buf_deterministic(buf, len, seed);
-  sodium_memzero(seed, sizeof seed);
-}
-
 struct nacre_time env_realtime(void) {
   if (env_clock != NULL)
     return env_clock();

@@ -10,8 +10,6 @@
 NACRE_MUST_USE enum nacre_err env_start(void);
 /* From the kernel's generator; never fails once env_start succeeded. */
 void env_random(void *buf, size_t len);
-/* The same by the MiB, faster: ChaCha20 under a key that was drawn for it. */
-void env_noise(void *buf, size_t len);
 struct nacre_time env_realtime(void);
 uint64_t env_monotonic_ms(void);
 uint64_t env_ram_bytes(void);

@@ -30,6 +30,15 @@ void kdf_subkey(const uint8_t key[32], const char *label, const void *context, s
   kdf_labelled(key, label, context, context_len, out, 32);
 }
 
+void kdf_noise(const uint8_t key[32], uint64_t number, uint8_t *out, size_t len) {
+  static_assert(randombytes_SEEDBYTES == 32, "size of a seed");
+  uint8_t seed[32], encoded[8];
+  le64_put(encoded, number);
+  kdf_subkey(key, "noise", encoded, sizeof encoded, seed);
+  randombytes_buf_deterministic(out, len, seed);
+  secmem_wipe(seed, sizeof seed);
+}
+
 void kdf_expand(const uint8_t salt[KDF_SALT_BYTES], const char *label, const void *material, size_t material_len,
                 uint8_t out[64]) {
   kdf_labelled(salt, label, material, material_len, out, 64);

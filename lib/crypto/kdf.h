@@ -10,6 +10,9 @@
 
 /* out = BLAKE2b-256, keyed with key, over: len(label) as one byte, label, context. One label a purpose. */
 void kdf_subkey(const uint8_t key[32], const char *label, const void *context, size_t context_len, uint8_t out[32]);
+/* The same bytes each time for a key and a number, random to whoever lacks the key: ChaCha20 (libsodium's
+ * randombytes_buf_deterministic) under a subkey "noise" of key and number. */
+void kdf_noise(const uint8_t key[32], uint64_t number, uint8_t *out, size_t len);
 /* 64 bytes from high-entropy key material: BLAKE2b-512 keyed with salt over len(label), label, material. */
 void kdf_expand(const uint8_t salt[KDF_SALT_BYTES], const char *label, const void *material, size_t material_len,
                 uint8_t out[64]);

@@ -195,7 +195,6 @@ static void header_encode_plain(const struct header_sealed *sealed, uint8_t *pla
     writer_copy(&w, sealed->slots[i].name, sizeof sealed->slots[i].name);
   }
   writer_u64(&w, sealed->rekey_rate);
-  writer_u64(&w, sealed->rekey_wiped_units);
   writer_zeroes(&w, w.left);
   assert(!w.bad);
 }
@@ -271,7 +270,6 @@ static enum nacre_err header_decode_plain(const uint8_t *plain, enum nacre_ciphe
     names_good = names_good && header_string_good(meta->name, sizeof meta->name);
   }
   sealed->rekey_rate = reader_u64(&r);
-  sealed->rekey_wiped_units = reader_u64(&r);
   reader_zeroes(&r, r.left);
   if (r.bad)
     return header_damaged("reserved bytes are not zero");

@@ -59,8 +59,7 @@ struct header_sealed {
   uint32_t current_epoch;
   struct header_epoch epochs[FORMAT_EPOCHS];
   struct header_slot_meta slots[FORMAT_SLOTS];
-  uint64_t rekey_wiped_units; /* of the container, from its start: no free one has a block of the older epoch */
-  uint64_t rekey_rate;        /* bytes a second that a rotation may rewrite; 0: as many as it can */
+  uint64_t rekey_rate; /* bytes a second that a rotation may rewrite; 0: as many as it can */
 };
 
 struct header {

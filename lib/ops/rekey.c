@@ -4,14 +4,16 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "base/secmem.h"
+#include "crypto/kdf.h"
 #include "ops/header_change.h"
 #include "ops/wipe.h"
 
 #include <stdio.h>
 #include <time.h>
 
-/* Until it is tried again where there was no room for a step. */
-#define ROOM_WAIT_S 5u
+/* Until it is tried again where there was no room for a step: so long at first, then twice as long. */
+#define ROOM_WAIT_MIN_S 5u
+#define ROOM_WAIT_MAX_S 300u
 
 /* ---- The beginning: new keys ---- */
 
@@ -115,35 +117,18 @@ enum nacre_err rekey_set_rate(struct volume *v, uint64_t rate_bytes) {
 
 /* ---- The old blocks ---- */
 
-static enum nacre_err remember_wiped(struct volume *v, uint64_t units) {
-  struct header_change c;
-  pthread_mutex_lock(&v->change_lock);
-  enum nacre_err err = header_change_begin(v, &c);
-  if (err == NACRE_OK) {
-    c.sealed->rekey_wiped_units = units;
-    err = header_change_commit(v, &c);
-  }
-  pthread_mutex_unlock(&v->change_lock);
-  header_change_free(&c);
-  return err;
-}
-
-/* Nothing reaches them any more. A large container takes its time, so the header keeps how far it came. */
-static enum nacre_err wipe_old_blocks(struct volume *v, struct rewrite_options options) {
-  struct engine_wipe begun = {.last = false};
-  options.written_bytes = &v->rekey.wiped_bytes;
-  ERR_TRY(engine_wipe_begin(v->engine, &begun));
-  atomic_store(&v->rekey.wiped_bytes, begun.written_units * FORMAT_UNIT_BYTES);
+/* Nothing reaches them any more. */
+static enum nacre_err wipe(struct volume *v, struct rewrite_options options) {
+  uint8_t *key = secmem_alloc(32);
+  if (key == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   pthread_mutex_lock(&v->header_lock);
-  uint64_t unit = v->sealed->rekey_wiped_units;
+  kdf_subkey(header_current_epoch(v->sealed)->volume_key, "wipe", NULL, 0, key);
   pthread_mutex_unlock(&v->header_lock);
-  for (;;) {
-    bool last;
-    ERR_TRY(wipe_free(v->engine, &options, &unit, &last));
-    if (last)
-      return NACRE_OK;
-    ERR_TRY(remember_wiped(v, unit));
-  }
+  options.written_bytes = &v->rekey.wiped_bytes;
+  enum nacre_err err = wipe_old_blocks(v->engine, key, &options);
+  secmem_free(key);
+  return err;
 }
 
 /* ---- The end: the older key goes ---- */
@@ -156,7 +141,6 @@ static enum nacre_err forget_locked(struct volume *v, struct header_change *c) {
       secmem_wipe(entry, sizeof *entry);
   }
   c->sealed->rekey_rate = 0;
-  c->sealed->rekey_wiped_units = 0;
   c->new_epochs = true;
   return header_change_commit(v, c);
 }
@@ -192,7 +176,7 @@ static enum nacre_err finish(struct volume *v, const struct rekey_run *run) {
   ERR_TRY(rewrite_older(v->engine, v->fs, &options));
   ERR_TRY(cancel_check(run->cancel));
   ERR_TRY(engine_renew_ring(v->engine));
-  ERR_TRY(wipe_old_blocks(v, options));
+  ERR_TRY(wipe(v, options));
   return forget_older(v);
 }
 
@@ -216,9 +200,9 @@ enum nacre_err rekey_finish(struct volume *v, const struct rekey_run *run) {
 /* ---- By itself ---- */
 
 /* False once it was told to end. */
-static bool wait_for_room(struct volume *v) {
+static bool wait_for_room(struct volume *v, unsigned seconds) {
   const struct timespec pause = {.tv_nsec = 100000000};
-  for (unsigned i = 0; i < ROOM_WAIT_S * 10 && cancel_check(&v->rekey.cancel) == NACRE_OK; i++)
+  for (unsigned i = 0; i < seconds * 10 && cancel_check(&v->rekey.cancel) == NACRE_OK; i++)
     nanosleep(&pause, NULL);
   return cancel_check(&v->rekey.cancel) == NACRE_OK;
 }
@@ -227,8 +211,9 @@ static bool wait_for_room(struct volume *v) {
 static void *resume_main(void *arg) {
   struct volume *v = arg;
   const struct rekey_run run = {.cancel = &v->rekey.cancel};
-  while (rekey_finish(v, &run) == NACRE_ERR_NO_SPACE && wait_for_room(v))
-    ;
+  unsigned seconds = ROOM_WAIT_MIN_S;
+  while (rekey_finish(v, &run) == NACRE_ERR_NO_SPACE && wait_for_room(v, seconds))
+    seconds = seconds * 2 < ROOM_WAIT_MAX_S ? seconds * 2 : ROOM_WAIT_MAX_S;
   return NULL;
 }
 

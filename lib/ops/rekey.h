@@ -2,10 +2,9 @@
  *
  * Invariants
  *   - Nothing is sealed under the new epoch before both header copies that hold its key are durable.
- *   - The older epoch's key is given up only when a whole pass over the tree found nothing of it, and after that
- * every slot of the ring, with all that it leads to, was written anew.
- *   - Before that, free space was overwritten, and durably: where nothing reaches a block of the older epoch, none of
- *     them lies anywhere in the container, either.
+ *   - The older epoch's key is given up only when a whole pass over the tree found nothing of it; and after that
+ *     every slot of the ring, with all that it leads to, was written anew; and after that free space was overwritten,
+ *     durably. Then nothing reaches a block of the older epoch, and none lies anywhere in the container.
  *   - In between the header holds both, and any opening carries on where all that is left shows: in the blocks. */
 #ifndef NACRE_OPS_REKEY_H
 #define NACRE_OPS_REKEY_H

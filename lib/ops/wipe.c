@@ -4,9 +4,6 @@
 #include "base/err.h"
 #include "ops/pace.h"
 
-/* What a call passes: so much is done again where it is cut. */
-#define STRETCH_UNITS ((8ull << 30) / FORMAT_UNIT_BYTES)
-
 static void tell(const struct rewrite_options *options, struct engine *e, const struct engine_wipe *wipe) {
   const uint64_t total = engine_units_end(e) * FORMAT_UNIT_BYTES;
   const uint64_t done = u64_min(wipe->unit * FORMAT_UNIT_BYTES, total);
@@ -17,16 +14,17 @@ static void tell(const struct rewrite_options *options, struct engine *e, const 
     options->progress(options->progress_arg, "wipe", done, total);
 }
 
-enum nacre_err wipe_free(struct engine *e, const struct rewrite_options *options, uint64_t *unit, bool *last) {
+enum nacre_err wipe_old_blocks(struct engine *e, const uint8_t key[32], const struct rewrite_options *options) {
   struct pace pace = {.rate_bytes = options->rate_bytes, .cancel = options->cancel};
-  struct engine_wipe wipe = {.unit = *unit};
-  while (!wipe.last && wipe.unit - *unit < STRETCH_UNITS) {
-    ERR_TRY(engine_wipe_next(e, &wipe));
+  struct engine_wipe wipe = {.key = key};
+  while (!wipe.done) {
+    const enum nacre_err err = engine_wipe(e, &wipe);
     tell(options, e, &wipe);
+    ERR_TRY(err);
     ERR_TRY(pace_keep(&pace, wipe.written_units * FORMAT_UNIT_BYTES));
   }
-  ERR_TRY(engine_wipe_end(e));
-  *unit = wipe.unit;
-  *last = wipe.last;
+  if (wipe.failed_units > 0)
+    return err_set(NACRE_ERR_IO, "%llu blocks of free space cannot be overwritten and keep the older key in use",
+                   (unsigned long long)wipe.failed_units);
   return NACRE_OK;
 }

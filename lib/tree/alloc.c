@@ -325,7 +325,7 @@ enum nacre_err alloc_take_next(struct alloc *a, uint64_t from, uint64_t most, st
     const uint64_t cluster = out->unit - out->unit % a->cluster_units;
     if (cluster_is_free(a, cluster)) /* not in part: clusters that are whole were promised to others */
       *out = (struct run){.unit = cluster, .units = run_length(a, cluster, most - most % a->cluster_units)};
-    else
+    else if (a->free_clusters * a->cluster_units >= a->reserved_units + a->cluster_units)
       out->units = alloc_first_locked(a, out->unit, cluster + a->cluster_units, true) - out->unit;
     if (out->units == 0)
       err = err_set(NACRE_ERR_NO_SPACE, "no room beside what is set aside");

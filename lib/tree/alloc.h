@@ -73,9 +73,9 @@ enum alloc_fit { ALLOC_LONG, ALLOC_LOW };
  * more start at a cluster. NACRE_ERR_NO_SPACE. */
 NACRE_MUST_USE enum nacre_err alloc_take(struct alloc *a, enum alloc_fit fit, uint64_t want, uint64_t min,
                                          uint64_t multiple, struct run *out);
-/* The first free run at or after `from`, whoever it would suit: what is free of a broken cluster, or whole clusters,
- * no more than `most` units of them. None: its length is 0. NACRE_ERR_NO_SPACE where `most` is less than the cluster
- * that is free there. */
+/* The first free run that ends after `from`, whoever it would suit: what is free of a broken cluster, or whole
+ * clusters, no more than `most` units of them. None: its length is 0. NACRE_ERR_NO_SPACE where `most` is less than
+ * the cluster that is free there, or where others may need the broken one. */
 NACRE_MUST_USE enum nacre_err alloc_take_next(struct alloc *a, uint64_t from, uint64_t most, struct run *out);
 /* `now`: it was allocated in the current generation, so that no root, durable or frozen, can reach it.
  * NACRE_ERR_DAMAGED where that is not so, or a unit is free or held: nothing is given back then. */

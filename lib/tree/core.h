@@ -70,6 +70,8 @@ struct engine {
   pthread_t committer;
   bool has_committer;
 
+  _Atomic uint64_t unwritten_given; /* how often space was given back that was not written */
+
   /* Large buffers for ciphertext, reused */
   pthread_mutex_t buffer_lock;
   uint8_t *buffers[4];

@@ -64,6 +64,8 @@ static enum nacre_err write_born(struct txn *txn, const uint8_t *const chunks[],
     err = store_write(e->store, cipher, (size_t)units * FORMAT_UNIT_BYTES, out->unit * FORMAT_UNIT_BYTES);
   if (cipher != NULL)
     buffer_give(e, cipher);
+  if (err != NACRE_OK)
+    atomic_fetch_add(&e->unwritten_given, 1);
   if (err != NACRE_OK && alloc_give(&e->alloc, out->unit, units, true) != NACRE_OK)
     return engine_fail(e, err);
   return err;

@@ -223,24 +223,31 @@ NACRE_MUST_USE enum nacre_err tree_put_moved(struct txn *txn, const struct key *
 /* When nothing that the tree reaches is of an older epoch: commit until nothing that any superblock reaches is. */
 NACRE_MUST_USE enum nacre_err engine_renew_ring(struct engine *e);
 
-/* ---- Wiping: random bytes over all that is free, when nothing reaches a block of an older epoch ----
+/* ---- Wiping: noise over all that is free, when nothing reaches a block of an older epoch ----
  *
  * What was freed before holds such blocks, and who has the key of then and a superblock may find them: their nonces
- * are a superblock's but for the counter. By address, while others work: what is in use when it is passed was written
- * under the current epoch. Where only zeroes are nothing is written, so that a file's holes stay holes. */
+ * are a superblock's but for the counter. First the log's sets, each before its next turn, and what lies behind the
+ * container's end in a file is cut off; then free space by address, while others work: what is in use when it is
+ * passed was written under the current epoch. What is empty stays so, a file's holes too.
+ *
+ * The noise of a place is always the same under one key. So a wiping that broke off needs no memory: the next one
+ * begins anew, reads, and writes what is not noise yet. */
 
+enum engine_wipe_phase { WIPE_START, WIPE_LOG, WIPE_FREE, WIPE_END };
 struct engine_wipe {
-  uint64_t unit;          /* in: where to look. Out: where to go on */
-  bool last;              /* there is nothing to go on to */
-  uint64_t written_units; /* by this call */
+  const uint8_t *key;     /* 32 bytes, of the noise; the caller's. All else begins as zeroes */
+  bool done;              /* all of it, and durable */
+  uint64_t unit;          /* so far it came in free space */
+  uint64_t written_units; /* by the last step */
+  uint64_t failed_units;  /* by all: they cannot be written */
+  /* The engine's own */
+  enum engine_wipe_phase phase;
+  uint64_t sets_unit, set_unit, set_done;
+  bool set_wiped[FORMAT_LOG_SETS];
+  uint64_t unwritten_given;
 };
-/* What free space has none of: the log's sets, and what lies behind the container's end in the file. Then commits,
- * until nothing waits to be free that was given back before this call. */
-NACRE_MUST_USE enum nacre_err engine_wipe_begin(struct engine *e, struct engine_wipe *wipe);
-/* A MiB at most. NACRE_ERR_NO_SPACE where all that is free is promised to others. */
-NACRE_MUST_USE enum nacre_err engine_wipe_next(struct engine *e, struct engine_wipe *wipe);
-/* What was wiped is durable, and all else: a commit. */
-NACRE_MUST_USE enum nacre_err engine_wipe_end(struct engine *e);
+/* A step, of a MiB and some commits at most. NACRE_ERR_NO_SPACE where all that is free is promised to others. */
+NACRE_MUST_USE enum nacre_err engine_wipe(struct engine *e, struct engine_wipe *w);
 
 /* ---- Checking ---- */
 

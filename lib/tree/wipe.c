@@ -1,132 +1,208 @@
-/* Random bytes over what is free and what the log's sets no longer hold. */
+/* Noise over what is free, and over what the log's sets no longer hold. */
 #include "base/bytes.h"
-#include "base/env.h"
 #include "base/err.h"
+#include "crypto/kdf.h"
 #include "tree/core.h"
 
 #include <stdlib.h>
 
 #define PIECE_UNITS ((1u << 20) / FORMAT_UNIT_BYTES)
+#define UNIT FORMAT_UNIT_BYTES
+/* What was freed before the first of them is free after two; counting calls is enough, since a commit begins in each.
+ */
+#define RELEASE_COMMITS 3u
 
-/* What cannot be read is written all the same: it may be readable to others. */
-static enum nacre_err wipe_piece(struct engine *e, uint64_t unit, uint64_t units, uint8_t *buf, uint64_t *written) {
-  const size_t len = (size_t)units * FORMAT_UNIT_BYTES;
-  if (store_read(e->store, buf, len, unit * FORMAT_UNIT_BYTES) == NACRE_OK && bytes_all_zero(buf, len))
-    return NACRE_OK;
-  env_noise(buf, len);
-  ERR_TRY(store_write(e->store, buf, len, unit * FORMAT_UNIT_BYTES));
-  *written += units;
+struct piece {
+  uint64_t unit, units;
+  bool known; /* `found` holds what is there */
+  uint8_t *found, *noise;
+};
+
+/* From unit `at` of the piece on: how many are neither empty nor wiped already. Their noise is filled in. */
+static uint64_t next_to_write(const struct engine_wipe *w, const struct piece *p, uint64_t at) {
+  uint64_t count = 0;
+  for (; at + count < p->units; count++) {
+    const size_t offset = (size_t)(at + count) * UNIT;
+    if (p->known && bytes_all_zero(p->found + offset, UNIT))
+      break;
+    kdf_noise(w->key, p->unit + at + count, p->noise + offset, UNIT);
+    if (p->known && memcmp(p->found + offset, p->noise + offset, UNIT) == 0)
+      break;
+  }
+  return count;
+}
+
+/* A place that cannot be written must not keep the rest from it. */
+static enum nacre_err write_units(struct engine *e, struct engine_wipe *w, const struct piece *p, uint64_t at,
+                                  uint64_t count) {
+  const uint8_t *noise = p->noise + (size_t)at * UNIT;
+  enum nacre_err err = store_write(e->store, noise, (size_t)count * UNIT, (p->unit + at) * UNIT);
+  if (err == NACRE_OK)
+    w->written_units += count;
+  if (err != NACRE_ERR_IO)
+    return err;
+  for (uint64_t i = 0; i < count; i++) {
+    err = store_write(e->store, noise + (size_t)i * UNIT, UNIT, (p->unit + at + i) * UNIT);
+    if (err != NACRE_OK && err != NACRE_ERR_IO)
+      return err;
+    w->written_units += err == NACRE_OK;
+    w->failed_units += err != NACRE_OK;
+  }
   return NACRE_OK;
 }
 
-static enum nacre_err wipe_run(struct engine *e, uint64_t unit, uint64_t units, uint8_t *buf, uint64_t *written) {
-  for (uint64_t done = 0; done < units; done += PIECE_UNITS)
-    ERR_TRY(wipe_piece(e, unit + done, u64_min(PIECE_UNITS, units - done), buf, written));
+/* At most PIECE_UNITS. What cannot be read is written all the same: it may be readable to others. */
+static enum nacre_err wipe_units(struct engine *e, struct engine_wipe *w, uint64_t unit, uint64_t units,
+                                 uint8_t *buf) {
+  struct piece p = {.unit = unit, .units = units, .found = buf, .noise = buf + (size_t)PIECE_UNITS * UNIT};
+  p.known = store_read(e->store, p.found, (size_t)units * UNIT, unit * UNIT) == NACRE_OK;
+  for (uint64_t at = 0; at < units;) {
+    const uint64_t count = next_to_write(w, &p, at);
+    if (count > 0)
+      ERR_TRY(write_units(e, w, &p, at, count));
+    at += count > 0 ? count : 1;
+  }
   return NACRE_OK;
 }
 
 /* ---- The log's sets ---- */
 
-/* The set that the next checkpoint takes is nobody's. Returns its index; false where the sets are others than those
- * that began at first_unit: they are new, and the former ones go the way of all that is freed. */
-static bool next_set(struct engine *e, uint64_t first_unit, unsigned *index, struct superblock_extent *set) {
+/* The set that the next checkpoint takes is nobody's. Where the container got new sets meanwhile it begins with
+ * these; the former ones go the way of all that is freed. */
+static unsigned next_set(struct engine *e, struct engine_wipe *w, struct superblock_extent *set) {
   pthread_mutex_lock(&e->state_lock);
   const struct superblock_log *log = &e->durable.log;
-  const bool same = log->sets[0].unit == first_unit;
-  *index = (log->current + 1) % FORMAT_LOG_SETS;
-  *set = log->sets[*index];
+  const uint64_t first_unit = log->sets[0].unit;
+  const unsigned index = (log->current + 1) % FORMAT_LOG_SETS;
+  *set = log->sets[index];
   pthread_mutex_unlock(&e->state_lock);
-  return same;
+  if (w->sets_unit != first_unit) {
+    w->sets_unit = first_unit;
+    memset(w->set_wiped, 0, sizeof w->set_wiped);
+  }
+  if (w->set_unit != set->unit) {
+    w->set_unit = set->unit;
+    w->set_done = 0;
+  }
+  return index;
+}
+
+/* With the right to commit, so that the set is nobody's still. A failed commit may have taken it all the same. */
+static enum nacre_err wipe_of_next_set(struct engine *e, struct engine_wipe *w, uint8_t *buf, bool *whole) {
+  struct superblock_extent set;
+  ERR_TRY(engine_check_writable(e));
+  const unsigned index = next_set(e, w, &set);
+  const uint64_t units = u64_min(PIECE_UNITS, set.units - w->set_done);
+  if (!w->set_wiped[index])
+    ERR_TRY(wipe_units(e, w, set.unit + w->set_done, units, buf));
+  w->set_done += units;
+  w->set_wiped[index] |= w->set_done == set.units;
+  *whole = w->set_wiped[index];
+  return NACRE_OK;
 }
 
 /* Every set gets its turn, one checkpoint after the other, whoever else makes some meanwhile. */
-static enum nacre_err wipe_sets(struct engine *e, uint8_t *buf, uint64_t *written) {
-  bool wiped[FORMAT_LOG_SETS] = {false};
-  unsigned left = FORMAT_LOG_SETS, index;
-  struct superblock_extent set;
-  pthread_mutex_lock(&e->state_lock);
-  const uint64_t first_unit = e->durable.log.sets[0].unit;
-  pthread_mutex_unlock(&e->state_lock);
-  for (;;) {
-    enum nacre_err err = NACRE_OK;
-    committer_hold(e);
-    const bool same = next_set(e, first_unit, &index, &set);
-    if (same && !wiped[index]) {
-      err = wipe_run(e, set.unit, set.units, buf, written);
-      wiped[index] = true;
-      left--;
-    }
-    committer_release(e);
-    if (err != NACRE_OK || !same || left == 0)
-      return err;
+static enum nacre_err wipe_log(struct engine *e, struct engine_wipe *w, uint8_t *buf) {
+  bool whole = false, all = true;
+  committer_hold(e);
+  enum nacre_err err = wipe_of_next_set(e, w, buf, &whole);
+  committer_release(e);
+  ERR_TRY(err);
+  for (unsigned i = 0; i < FORMAT_LOG_SETS; i++)
+    all = all && w->set_wiped[i];
+  if (whole && !all) {
     committer_want_checkpoint(e);
-    ERR_TRY(committer_commit_anyway(e));
+    return committer_commit_anyway(e);
   }
-}
-
-enum nacre_err engine_wipe_begin(struct engine *e, struct engine_wipe *wipe) {
-  wipe->written_units = 0;
-  uint8_t *buf = malloc((size_t)PIECE_UNITS * FORMAT_UNIT_BYTES);
-  if (buf == NULL)
-    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
-  enum nacre_err err = engine_check_writable(e);
-  if (err == NACRE_OK)
-    err = space_cut_rest(e);
-  if (err == NACRE_OK)
-    err = wipe_sets(e, buf, &wipe->written_units);
-  free(buf);
-  for (unsigned i = 0; i < SPACE_RELIEF_COMMITS && err == NACRE_OK; i++)
-    err = committer_commit_anyway(e);
-  return err;
+  for (unsigned i = 0; all && i < RELEASE_COMMITS; i++)
+    ERR_TRY(committer_commit_anyway(e));
+  if (all)
+    w->phase = WIPE_FREE;
+  return NACRE_OK;
 }
 
 /* ---- Free space ---- */
 
 /* Allocated while it is written, and given back in the same generation: neither the log nor anybody else sees it. */
-static enum nacre_err wipe_taken(struct engine *e, struct engine_wipe *wipe, uint8_t *buf, bool *no_room) {
+static enum nacre_err wipe_taken(struct engine *e, struct engine_wipe *w, uint8_t *buf, bool *no_room) {
   struct run run;
   ERR_TRY(engine_check_writable(e));
   const uint64_t aside = space_take_part(e, PIECE_UNITS);
-  enum nacre_err err = alloc_take_next(&e->alloc, wipe->unit, aside, &run);
+  enum nacre_err err = alloc_take_next(&e->alloc, w->unit, aside, &run);
   space_release(e, aside);
   *no_room = err == NACRE_ERR_NO_SPACE;
   ERR_TRY(err);
-  wipe->last = run.units == 0;
-  if (!wipe->last) {
-    err = wipe_run(e, run.unit, run.units, buf, &wipe->written_units);
-    if (alloc_give(&e->alloc, run.unit, run.units, true) != NACRE_OK)
-      return engine_fail(e, NACRE_ERR_DAMAGED);
+  if (run.units == 0) {
+    w->phase = WIPE_END;
+    return NACRE_OK;
   }
+  err = wipe_units(e, w, run.unit, run.units, buf);
+  const enum nacre_err given = alloc_give(&e->alloc, run.unit, run.units, true);
+  if (given != NACRE_OK)
+    return engine_fail(e, given);
   if (err == NACRE_OK)
-    wipe->unit = run.unit + run.units;
+    w->unit = run.unit + run.units;
   return err;
 }
 
-static enum nacre_err wipe_inside(struct engine *e, struct engine_wipe *wipe, uint8_t *buf, bool *no_room) {
+static enum nacre_err wipe_inside(struct engine *e, struct engine_wipe *w, uint8_t *buf, bool *no_room) {
   *no_room = false;
   gate_enter(&e->gate);
-  enum nacre_err err = wipe_taken(e, wipe, buf, no_room);
+  enum nacre_err err = wipe_taken(e, w, buf, no_room);
   gate_leave(&e->gate);
   return err;
 }
 
-enum nacre_err engine_wipe_next(struct engine *e, struct engine_wipe *wipe) {
-  wipe->written_units = 0;
-  uint8_t *buf = buffer_take(e);
-  if (buf == NULL)
-    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+static enum nacre_err wipe_free(struct engine *e, struct engine_wipe *w, uint8_t *buf) {
   bool no_room;
-  enum nacre_err err = wipe_inside(e, wipe, buf, &no_room);
+  enum nacre_err err = wipe_inside(e, w, buf, &no_room);
   for (unsigned commits = 0; no_room && commits < SPACE_RELIEF_COMMITS; commits++) {
-    err = space_relieve(e);
-    if (err != NACRE_OK)
-      break;
-    err = wipe_inside(e, wipe, buf, &no_room);
+    ERR_TRY(space_relieve(e));
+    err = wipe_inside(e, w, buf, &no_room);
   }
-  buffer_give(e, buf);
   return err;
 }
 
-enum nacre_err engine_wipe_end(struct engine *e) {
-  return committer_commit_anyway(e);
+/* ---- The steps ---- */
+
+static enum nacre_err wipe_end(struct engine *e, struct engine_wipe *w) {
+  /* What was in use when it was passed, and was given back without having been written. */
+  const uint64_t unwritten = atomic_load(&e->unwritten_given);
+  if (w->unwritten_given != unwritten) {
+    w->unwritten_given = unwritten;
+    w->unit = 0;
+    w->phase = WIPE_FREE;
+    return NACRE_OK;
+  }
+  ERR_TRY(committer_commit_anyway(e));
+  w->done = true;
+  return NACRE_OK;
+}
+
+static enum nacre_err wipe_step(struct engine *e, struct engine_wipe *w, uint8_t *buf) {
+  switch (w->phase) {
+  case WIPE_START:
+    w->unwritten_given = atomic_load(&e->unwritten_given);
+    ERR_TRY(engine_check_writable(e));
+    ERR_TRY(space_cut_rest(e));
+    w->phase = WIPE_LOG;
+    return NACRE_OK;
+  case WIPE_LOG:
+    return wipe_log(e, w, buf);
+  case WIPE_FREE:
+    return wipe_free(e, w, buf);
+  case WIPE_END:
+    break;
+  }
+  return wipe_end(e, w);
+}
+
+enum nacre_err engine_wipe(struct engine *e, struct engine_wipe *w) {
+  w->written_units = 0;
+  uint8_t *buf = buffer_take(e);
+  if (buf == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  enum nacre_err err = wipe_step(e, w, buf);
+  buffer_give(e, buf);
+  return err;
 }

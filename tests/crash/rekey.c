@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The two groups, of header and superblocks (docs/format.md 3). */
+#define GROUP_BYTES (512u << 10)
+#define GROUP_1_OFFSET (16u << 20)
+
 struct scene {
   const char *name;
   uint32_t chunk_bytes;
@@ -91,12 +95,29 @@ static void run(struct session *s, const struct scene *scene, uint64_t seed, con
 
 struct ends {
   unsigned long cuts, unfinished;
+  struct disk before; /* the rotation */
 };
 
-static bool is_under_way(nacre_volume *vol) {
+static bool in_group(uint64_t offset) {
+  return offset < GROUP_BYTES || (offset >= GROUP_1_OFFSET && offset < GROUP_1_OFFSET + GROUP_BYTES);
+}
+
+/* No block of before the rotation is where it was, in use or free. */
+static void compare_blocks(const struct disk *before, const struct disk *now) {
+  static const uint8_t empty[DISK_UNIT_BYTES];
+  const uint64_t end = before->size_bytes < now->size_bytes ? before->size_bytes : now->size_bytes;
+  for (uint64_t at = 0; at + DISK_UNIT_BYTES <= end; at += DISK_UNIT_BYTES) {
+    if (in_group(at) || memcmp(before->bytes + at, empty, sizeof empty) == 0)
+      continue;
+    if (memcmp(before->bytes + at, now->bytes + at, DISK_UNIT_BYTES) == 0)
+      report_fail("after the rotation unit %llu is as it was", (unsigned long long)(at / DISK_UNIT_BYTES));
+  }
+}
+
+static struct nacre_rekey_status status_of(nacre_volume *vol) {
   struct nacre_rekey_status status = {.struct_size = sizeof status};
   report_must(nacre_rekey_get_status(vol, &status), "asking for the rotation's status");
-  return status.under_way;
+  return status;
 }
 
 static void carry_on(nacre_volume *vol) {
@@ -110,8 +131,8 @@ static void carry_on(nacre_volume *vol) {
     report_fail("carrying on changed what the volume holds: %s", message);
   dump_free(&before);
   dump_free(&after);
-  if (is_under_way(vol) || vault_verify(vol, message, sizeof message) != NACRE_OK)
-    report_fail("after the rotation: %s", is_under_way(vol) ? "it is under way still" : message);
+  if (status_of(vol).under_way || vault_verify(vol, message, sizeof message) != NACRE_OK)
+    report_fail("after the rotation: %s", status_of(vol).under_way ? "it is under way still" : message);
 }
 
 /* The content is that of some moment, whether the rotation is brought to its end or not. */
@@ -123,11 +144,14 @@ static void look(const struct session *s, struct disk *disk, size_t events, void
   session_check(s, disk, events);
   ends->cuts++;
   report_must(vault_open(&vault, false, &vol), "opening after the cut");
-  if (is_under_way(vol)) {
+  if (status_of(vol).under_way) {
     ends->unfinished++;
     carry_on(vol);
   }
+  const bool rotated = status_of(vol).epoch == 2;
   report_must(nacre_volume_close(vol), "closing after the cut");
+  if (rotated)
+    compare_blocks(&ends->before, disk);
   report_must(vault_open(&vault, true, &vol), "opening once more");
   if (vault_verify(vol, message, sizeof message) != NACRE_OK)
     report_fail("verify at the end: %s", message);
@@ -148,7 +172,7 @@ static void look_twice(const struct session *s, struct disk *disk, size_t events
   struct dump *held = session_mark_dump(&again, "open", true);
   again.marks[0].events = 0; /* what the opening wrote changed nothing that is to be seen */
   report_must(dump_volume(vol, held), "reading after the cut");
-  if (is_under_way(vol)) {
+  if (status_of(vol).under_way) {
     carry_on(vol);
     report_must(nacre_volume_close(vol), "closing after the cut");
     session_cut_all(&again, (unsigned)again.recorder.count / 2 + 1, events, look, ends, &cuts);
@@ -165,12 +189,15 @@ static void run_scene(const struct scene *scene, uint64_t seed, unsigned every, 
   struct ends ends = {0};
   report_at("a rotation %s, seed %llu", scene->name, (unsigned long long)seed);
   run(&s, scene, seed, cred);
+  disk_init(&ends.before, s.base.limit_bytes);
+  disk_copy(&s.base, &ends.before);
   session_cut_all(&s, every, seed, look_twice, &ends, &cuts);
   if (!scene->slots_only && (ends.unfinished == 0 || ends.unfinished == ends.cuts))
     report_fail("%lu of %lu cuts left the rotation unfinished", ends.unfinished, ends.cuts);
   report_ok(
       "a rotation %s, seed %llu: %zu steps beside it, %zu events, %lu cuts, %lu of them left it to be carried on",
       scene->name, (unsigned long long)seed, s.mark_count, s.recorder.count, ends.cuts, ends.unfinished);
+  disk_free(&ends.before);
   session_free(&s);
 }
 

@@ -28,6 +28,8 @@ struct scene {
   enum nacre_err (*run)(struct stage *s);
   /* On the sound disk again. */
   void (*check)(struct stage *s, enum nacre_err told);
+  /* Some of what it writes is no data, and is written again where that failed once. */
+  bool tries_again;
 };
 
 extern const struct scene scenes[];

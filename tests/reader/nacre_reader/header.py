@@ -126,8 +126,7 @@ class SealedPart:
             self.slots.append({"public_key": fields.bytes(offset, 32), "created": fields.i64(offset + 32),
                                "name": fields.text(offset + 40, 64, "a slot's name")})
         self.rekey_rate = fields.u64(3688)
-        self.rekey_wiped_units = fields.u64(3696)
-        fields.zero(3704, 336, "the end")
+        fields.zero(3696, 344, "the end")
         self.fingerprint = subkey(self.identity, "fingerprint")
 
     def keys(self, epoch):
