@@ -4,12 +4,13 @@
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libsodium-dev libargon2-dev libssl-dev libfuse3-dev
   libjson-c-dev libzxcvbn-dev libblkid-dev libqrencode-dev libfido2-dev fuse3"
 PACKAGES_TEST="g++ libcmocka-dev python3 acl attr git make rsync sqlite3 libcap2-bin dosfstools util-linux procps
-  python3-nacl python3-argon2 python3-cryptography age"
+  python3-nacl python3-argon2 python3-cryptography age libsqlite3-dev"
 PACKAGES_ALL="postgresql spin clevis clevis-tpm2 tang swtpm swtpm-tools tpm2-tools jose curl zbar-tools"
 PACKAGES_LINT="clang clang-format clang-tidy cppcheck shellcheck mandoc"
 PACKAGES_FUZZ="clang llvm libclang-rt-dev"
 PACKAGES_COVERAGE="gcovr"
-PACKAGES_BENCH="fio"
+PACKAGES_BENCH="python3-matplotlib"
+PACKAGES_PEERS="gocryptfs securefs encfs cryfs"
 
 die() {
   echo "dev: $*" >&2

@@ -1,0 +1,80 @@
+#!/bin/sh
+# ./dev bench, tiny: it measures every row, says who is missing, notices what is wrong in what it reads, and leaves
+# nothing behind, also when it is ended.
+# timeout: 240
+. "$(dirname "$0")/mount_lib.sh"
+
+build=$(dirname "$NACRE")
+load=$build/bench/load/load
+if [ ! -x "$load" ]; then
+  echo "skip - bench: not built, for want of SQLite's library"
+  exit 0
+fi
+cd "$TEST_TMP" || exit 1
+# Only what the bench itself needs, so that other filesystems are missing even where they are installed.
+mkdir programs work
+for program in cp du fusermount3 git sync tar; do
+  ln -s "$(command -v $program)" programs/
+done
+python=$(python3 -c 'import sys; print(sys.executable)')
+cipher=xchacha20-poly1305 # which all builds have
+
+bench() {
+  env PATH="$TEST_TMP/programs" NACRE_BUILD="$build" "$python" -B "$here/../../bench/compare" --folder "$TEST_TMP/work" \
+    --rounds 1 --size 8M --files 60 --rows 2000 --seconds 1 "$@"
+}
+
+measures() {
+  bench --contestants "floor,cryfs,nacre-$cipher" --json "$TEST_TMP/bench.json" --save "$TEST_TMP/saved"
+}
+
+# result EXPRESSION: of r, the results, with n, Nacre's name; it must be true.
+result() {
+  "$python" -c 'import json, sys
+r, n = json.load(open(sys.argv[1])), "nacre-" + sys.argv[2]
+assert eval(sys.argv[3])' "$TEST_TMP/bench.json" "$cipher" "$1"
+}
+
+clean() {
+  not grep -qF "$TEST_TMP/work" /proc/self/mounts
+  test -z "$(ls "$TEST_TMP/work")"
+}
+
+check "it measures" measures
+check "every row of Nacre and the floor" result \
+  'len(r["rows"]) == 26 and all(x["values"][c]["median"] is not None for x in r["rows"] for c in (n, "floor"))'
+check "Nacre's ratio to the floor in each that is not 0" result \
+  'all("floor" in x["ratios"][n] for x in r["rows"] if x["values"]["floor"]["median"])'
+check "what is wanted, and whether it is reached" result \
+  'all(w["want"] and w["reached"] in (True, False, None) for x in r["rows"] for w in x["wanted"][n])'
+check "who is missing is said" result 'r["missing"] == {"cryfs": "not installed"}'
+check "and is in the table" grep -q '^- cryfs: missing, not installed' saved/bench.md
+check "nothing is left" clean
+
+flip() {
+  printf X | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+mkdir own
+"$load" write own/large --bytes=2097152 >/dev/null
+"$load" create own/small --count=3 >/dev/null
+check "what was written is what is read" "$load" verify own/large --bytes=2097152
+check "so are small files" "$load" read-small own/small --count=3
+flip own/large 1234567
+flip own/small/job0/folder000/file000001 4000
+check "a changed byte is noticed" not "$load" verify own/large --bytes=2097152
+check "in a small file, too" not "$load" read-small own/small --count=3
+"$load" write own/large --bytes=2097152 >/dev/null
+dd if=own/large of=own/large bs=4096 count=1 skip=7 seek=263 conv=notrunc status=none
+check "so is a block in another's place" not "$load" read own/large --bytes=2097152
+
+ends_clean() {
+  bench --contestants "nacre-$cipher" --groups large --seconds 60 &
+  running=$!
+  wait_for grep -qF "$TEST_TMP/work" /proc/self/mounts
+  kill -TERM "$(pgrep -P $running || echo $running)"
+  not wait $running
+  clean
+}
+check "ended, it leaves nothing, either" ends_clean
+finish
