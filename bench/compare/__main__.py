@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 
 import contestants
 import host
@@ -96,17 +97,18 @@ def measure(opts, tools, results, folder):
         for group in opts.groups:
             for name in names[number % len(names):] + names[:number % len(names)]:
                 turn = loads.Turn(results.contestants[name], opts, material, tools)
+                begin = time.monotonic()
                 loads.take_turn(group, turn, os.path.join(folder, "turn"))
                 peak = turn.values.pop("memory-peak", None)
                 if peak is not None:
                     peaks[name] = max(peak, peaks.get(name, 0))
                 results.add(turn)
-                tell(number, group, turn)
+                tell("round %d, %s, %.0f s" % (number + 1, group, time.monotonic() - begin), turn)
         results.peak_of_groups(peaks)
 
 
-def tell(number, group, turn):
-    print("round %d, %s, %s: %s" % (number + 1, group, turn.contestant.name, ", ".join(
+def tell(when, turn):
+    print("%s, %s: %s" % (when, turn.contestant.name, ", ".join(
         "%s %s" % (row, report.number(value)) for row, value in turn.values.items())), flush=True)
     for row, why in turn.failures.items():
         print("  %s failed: %s" % (row, why), flush=True)

@@ -233,6 +233,7 @@ class Nacre(Contestant):
     def __init__(self, name, tools):
         super().__init__(name, tools)
         self.cipher = name.split("-", 1)[1]
+        self.title = "Nacre " + CIPHERS[self.cipher]
 
     def missing(self):
         if not os.access(self.tools.nacre, os.X_OK):
@@ -241,8 +242,8 @@ class Nacre(Contestant):
             passphrase = os.path.join(folder, "passphrase")
             with open(passphrase, "wb") as out:
                 out.write(PASSPHRASE)
-            tried = subprocess.run(self.creation(os.path.join(folder, "volume"), passphrase), stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, check=False)
+            tried = subprocess.run(self.creation(os.path.join(folder, "volume"), passphrase), check=False,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return "this build has no %s" % self.cipher if tried.returncode == NACRE_NOT_POSSIBLE else None
 
     def version(self):
@@ -279,7 +280,7 @@ class Nacre(Contestant):
         return (st.f_blocks - st.f_bfree) * st.f_frsize
 
 
-CIPHERS = ("aes-256-gcm", "xchacha20-poly1305", "aegis-256")
+CIPHERS = {"aes-256-gcm": "AES-GCM", "xchacha20-poly1305": "XChaCha20", "aegis-256": "AEGIS-256"}
 ALL = ("plain", "floor", "tuned") + PEERS + tuple("nacre-" + cipher for cipher in CIPHERS)
 
 

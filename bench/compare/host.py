@@ -101,7 +101,7 @@ def cpu_seconds(pid):
 
 
 def reset_peak(pid):
-    """VmHWM begins anew. Without root it doesn't for a process that hides its memory: the key derivation is in it then."""
+    """VmHWM begins anew; not without root for a process that hides its memory: the key derivation is in it then."""
     for one in family(pid):
         with contextlib.suppress(PermissionError), open("/proc/%d/clear_refs" % one, "w", encoding="ascii") as refs:
             refs.write("5\n")
