@@ -718,8 +718,7 @@ inline check_opened(c) {
   :: gap_left && blinked -> /* what is not erased yet may be back */
     assert(c == done_u || c == try_u || (g_gen[c] >= g_gen[done_u] && g_gen[c] <= g_gen[newest_true]))
   :: !attacked && !lied && !hurt && !(gap_left && blinked) -> assert(c == done_u || c == try_u)
-  :: !attacked && !lied && hurt ->
-    assert(c == done_u || c == try_u || c == g_par[done_u] || c == g_par[try_u] || SKIPPED(c, try_u))
+  :: !attacked && !lied && hurt -> assert(c == done_u || c == try_u || c == g_par[done_u] || c == g_par[try_u])
   :: else
   fi;
   /* The parent is whole too, if nothing but crashes happened. */

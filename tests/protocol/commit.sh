@@ -53,7 +53,7 @@ caught "a fallback to any commit" commit.pml -DBREAK_FALLBACK -DDECAYS=1 -DDECAY
 caught "what was skipped is not erased" commit.pml -DBREAK_ERASE -DFLICKERS=1 -DATTACKS=1 -DLONGS=1 -DLOG_RECORDS=2 \
   -DCRASHES=1 -DCOMMITS=8 -DLEAVES=2
 caught "nor by the opening after one that was cut" commit.pml -DBREAK_RESUME -DFLICKERS=1 -DATTACKS=1 -DLONGS=1 -DLOG_RECORDS=2 \
-  -DCRASHES=2 -DCOMMITS=8 -DLEAVES=1
+  -DCRASHES=2 -DCOMMITS=8 -DLEAVES=2
 caught "what was skipped is erased too late" commit.pml -DBREAK_COMMIT_FIRST -DFLICKERS=1 -DATTACKS=1 -DLONGS=1 -DLOG_RECORDS=2 \
   -DCRASHES=1 -DCOMMITS=8 -DLEAVES=2
 caught "what was skipped is erased too early" commit.pml -DBREAK_ERASE_FIRST -DDECAYS=1 -DCRASHES=2 -DCOMMITS=8
