@@ -115,7 +115,6 @@ static enum nacre_err commit_write(struct engine *e, struct commit *c) {
 static void commit_publish(struct engine *e, struct commit *c) {
   pthread_mutex_lock(&e->state_lock);
   e->durable = c->sb;
-  e->restates = false;
   pthread_mutex_unlock(&e->state_lock);
   alloc_durable(&e->alloc, c->sb.generation);
   tree_thaw(&e->tree, &c->tree);

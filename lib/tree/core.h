@@ -32,8 +32,6 @@ struct engine {
   /* Running counters; changed inside the gate. */
   pthread_mutex_t state_lock; /* guards this block */
   struct superblock durable;  /* as last written or read */
-  struct superblock origin;   /* what it is the same as, if it restates another one after a fallback */
-  bool restates;
   uint64_t ring_from;
   uint64_t next_ino;
   uint64_t inodes;
@@ -84,8 +82,8 @@ enum nacre_err engine_fail(struct engine *e, enum nacre_err err);
 
 /* ---- ring.c ---- */
 struct ring_found {
-  /* Parents by their ids: a commit that was skipped may stand between them. Generation 0 where there is none. */
-  struct superblock newest, parent, grandparent;
+  struct superblock newest, parent; /* the parent by its id: a commit that was skipped may stand between them */
+  bool has_newest, has_parent;
   uint64_t highest;                        /* generation in any slot that opened */
   uint64_t generations[FORMAT_RING_SLOTS]; /* by slot; 0 where it did not open */
   unsigned missing; /* slots that must hold one of the last commits, and don't, which no power cut explains */
@@ -100,9 +98,8 @@ NACRE_MUST_USE enum nacre_err ring_write(struct block_io *io, const struct super
                                          uint8_t raw[FORMAT_SUPERBLOCK_BYTES]);
 /* Fill the slots that held a generation above `newest`, and where superblocks are gone those that held none, with
  * random bytes, durably. */
-NACRE_MUST_USE enum nacre_err ring_erase_lost(struct block_io *io, const struct ring_found *ring, uint64_t newest);
-/* The same with all slots but those of the newest commit and its parent. */
-NACRE_MUST_USE enum nacre_err ring_erase_others(struct block_io *io, const struct superblock *newest);
+NACRE_MUST_USE enum nacre_err ring_invalidate_lost(struct block_io *io, const struct ring_found *ring,
+                                                   uint64_t newest);
 /* Whether the slot of `generation` holds a commit later than `newest`: one that is not ours. */
 NACRE_MUST_USE enum nacre_err ring_look_for_later(struct block_io *io, uint64_t generation, uint64_t newest,
                                                   bool *later);

@@ -13,9 +13,12 @@
 /* A new container's log has room for this much before it needs new sets. */
 #define FIRST_LOG_UNITS_END ((1ull << 30) / FORMAT_UNIT_BYTES)
 #define GROUP_UNITS (FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES)
-/* A generation that might have been written and lost must not come again. One that many later goes to the slot behind
- * the newest that was found, as it would if nothing were lost: the one slot that a cut may tear. */
-#define LOST_GENERATIONS_MAX FORMAT_RING_SLOTS
+/* A generation that might have been written and lost must not come again: one that many later would be in the slot of
+ * the newest that was found. So a fallback's first commit goes to a slot that is lost anyway, and tears no other. */
+#define LOST_GENERATIONS_MAX (FORMAT_RING_SLOTS - 1)
+/* The same where superblocks are gone and that is accepted. The newest one found is the one to build upon: the first
+ * commit goes to the slot behind it, as it would without a gap. */
+#define GONE_GENERATIONS_MAX FORMAT_RING_SLOTS
 
 void engine_keys_free(struct engine_keys *keys) {
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
@@ -252,7 +255,7 @@ static enum nacre_err load_commit(struct engine *e, const struct superblock *sb)
 static enum nacre_err load_newest(struct engine *e, const struct ring_found *ring) {
   enum nacre_err err = load_commit(e, &ring->newest);
   bool lost = err == NACRE_ERR_DAMAGED || (err == NACRE_ERR_IO && e->read_only);
-  if (!lost || ring->parent.generation == 0)
+  if (!lost || !ring->has_parent)
     return err;
   engine_unload(e);
   enum nacre_err parent = load_commit(e, &ring->parent);
@@ -262,15 +265,6 @@ static enum nacre_err load_newest(struct engine *e, const struct ring_found *rin
     return err_set(err, "neither the newest commit nor the one before it can be read");
   e->fell_back = true;
   return NACRE_OK;
-}
-
-/* What was taken may be a commit that restates its parent. Any other that begins a ring begins a branch, too. */
-static void find_origin(struct engine *e, const struct ring_found *ring) {
-  const struct superblock *before = e->fell_back ? &ring->grandparent : &ring->parent;
-  e->restates = e->durable.generation == e->durable.ring_from && before->generation > 0 &&
-                memcmp(before->branch.id, e->durable.branch.id, sizeof before->branch.id) == 0;
-  if (e->restates)
-    e->origin = *before;
 }
 
 static enum nacre_err check_header(const struct engine *e, const struct superblock *sb) {
@@ -296,37 +290,14 @@ static void count_sealed(struct engine *e, const struct superblock *newest) {
   block_count_sealed(&e->io, 1, SUPERBLOCK_PLAIN_BYTES);
 }
 
-/* The older commit once more, in front of those that were skipped. The next opening may find what was skipped
- * readable again, if this one is cut: so nothing is allocated for it, and nothing that the skipped ones reach is
- * written over but, at most, their log, without which they don't open either. It begins no branch: that would change
- * the tree. */
-static enum nacre_err restate(struct engine *e) {
-  const struct superblock_branch own = e->branch;
-  e->origin = e->durable;
-  e->branch = e->durable.branch;
-  e->branch_entered = true;
-  e->dirty = true;
-  enum nacre_err err = commit_run(e, false);
-  e->branch = own;
-  e->branch_entered = false;
-  e->restates = err == NACRE_OK;
-  return err;
-}
-
-/* A fallback is settled at once. First the commit that tells the next opening where things stand, how far generations
- * have come, and that the ring begins anew; until it is durable the skipped superblocks stay, since without them the
- * ring of what was taken may have a gap. Then they go, before anything else is written: their blocks are about to be
- * used. An opening that finds nothing but the first was cut between the two, and goes on. Where superblocks are gone
- * there is a gap anyway, and what did not open may be newer than what was taken: it goes first. */
+/* What was skipped goes before anything else is written: should it be readable again after a power cut, its blocks
+ * must not have been used. Then a commit, at once: it alone tells the next opening how far generations have come, and
+ * where the ring begins anew. */
 static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
-  if (ring->missing > 0)
-    ERR_TRY(ring_erase_lost(&e->io, ring, e->durable.generation));
+  if (e->fell_back || ring->missing > 0)
+    ERR_TRY(ring_invalidate_lost(&e->io, ring, e->durable.generation));
   ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(e->durable.generation)));
   e->has_newest_slot = true;
-  if (e->fell_back)
-    ERR_TRY(restate(e));
-  if (e->durable.generation == e->ring_from)
-    ERR_TRY(ring_erase_others(&e->io, &e->durable));
   ERR_TRY(fill_ring(e));
   /* A gap that was accepted is none any more, but there may have been newer commits. */
   e->fell_back |= ring->missing > 0;
@@ -336,14 +307,18 @@ static enum nacre_err prepare_writing(struct engine *e, const struct ring_found 
 
 /* Where the generations go on, and from which one on the ring has no gaps. */
 static void choose_generation(struct engine *e, const struct ring_found *ring) {
-  uint64_t skipped = e->fell_back || ring->missing > 0 ? LOST_GENERATIONS_MAX : 0;
+  uint64_t skipped = 0;
+  if (e->fell_back)
+    skipped = LOST_GENERATIONS_MAX;
+  else if (ring->missing > 0)
+    skipped = GONE_GENERATIONS_MAX;
   e->tree.generation = ring->highest + 1 + skipped;
   e->ring_from = skipped > 0 ? e->tree.generation : e->durable.ring_from;
 }
 
 /* A volume where no commit can succeed is for reading. Better now than when somebody waits for an fsync. */
 static enum nacre_err begin_writing(struct engine *e, const struct ring_found *ring) {
-  enum nacre_err err = lineage_probe(e, e->tree.generation + (e->fell_back ? 1 : 0));
+  enum nacre_err err = lineage_probe(e, e->tree.generation);
   if (ring->unreadable)
     err = err_set(NACRE_ERR_IO, "a superblock slot cannot be read");
   if (err == NACRE_ERR_NO_MEMORY)
@@ -371,7 +346,6 @@ static enum nacre_err open_in(struct engine *e) {
                    "been destroyed; open it read-only to save what it holds, or accept the rollback",
                    ring.missing);
   ERR_TRY(load_newest(e, &ring));
-  find_origin(e, &ring);
   count_sealed(e, &ring.newest);
   choose_generation(e, &ring);
   e->ring_damaged = ring.missing > 0 || ring.unreadable;
@@ -471,7 +445,7 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
   uint64_t units_end = alloc_units_end(&e->alloc);
   pthread_mutex_lock(&e->state_lock);
   *info = (struct engine_info){.generation = e->durable.generation,
-                               .here = lineage_point_of(lineage_here(e)),
+                               .here = lineage_point_of(&e->durable),
                                .units_end = units_end,
                                .units_limit = e->units_limit,
                                .inodes = e->inodes,

@@ -11,10 +11,6 @@ static struct key branch_key(uint64_t first) {
   return key_make(0, FORMAT_RECORD_LINEAGE, first);
 }
 
-const struct superblock *lineage_here(const struct engine *e) {
-  return e->restates ? &e->origin : &e->durable;
-}
-
 /* The branch that begins at `first` or, of those behind it, the first. */
 struct next_branch {
   bool found;
@@ -119,7 +115,7 @@ static enum nacre_err forget_oldest(struct engine *e, struct txn *txn, uint64_t 
 }
 
 enum nacre_err lineage_enter(struct engine *e, struct txn *txn) {
-  const struct superblock *parent = lineage_here(e);
+  const struct superblock *parent = &e->durable;
   e->branch.first = txn->generation;
   e->branch.number = parent->branch.number + 1;
   struct lineage_record rec = {

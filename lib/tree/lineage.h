@@ -12,10 +12,6 @@ enum lineage_relation {
   LINEAGE_FORGOTTEN, /* the point is older than the oldest branch that is kept */
 };
 
-/* The commit that the volume is at: the newest durable one, or the one that it restates. The caller holds the state
- * lock, or is the commit. */
-const struct superblock *lineage_here(const struct engine *e);
-
 /* How the newest durable commit stands to a point of the same volume. */
 NACRE_MUST_USE enum nacre_err lineage_relate(struct engine *e, const struct lineage_point *point,
                                              enum lineage_relation *out);

@@ -1,5 +1,4 @@
 /* The engine where memory is short, where another writes too, and where what authenticates lies. */
-#include "tree/lineage.h"
 #include "tree_fixture.h"
 
 #include <errno.h>
@@ -178,27 +177,19 @@ static bool cut_fallback(struct fixture *f, unsigned writes) {
   return err != NACRE_OK;
 }
 
-/* Whatever was written of it, the next opening is as good, and so is the one that falls back from there. `torn`: the
- * power cut that left the damage met the next superblock, too. */
-static void cut_and_fall_back_again(bool torn) {
+/* Whatever was written of it, the next opening is as good, and so is the one that falls back from there. */
+static void cut_fallback_can_fall_back(void **state) {
+  (void)state;
   bool cut = true;
   for (unsigned writes = 0; cut; writes++) {
     struct fixture f;
     struct superblock newest;
     make_fallen(&f, &newest);
-    if (torn)
-      damage(&f, superblock_offset(newest.generation + 1));
-    const struct lineage_point lost = lineage_point_of(&newest);
-    enum lineage_relation relation;
     cut = cut_fallback(&f, writes);
     fx_open(&f, 8 * MIB);
     assert_int_equal(get(f.e, 1), 1);
-    ok(lineage_relate(f.e, &lost, &relation));
-    assert_int_not_equal(relation, LINEAGE_CONTAINS);
     put(f.e, 1, 3);
     ok(engine_commit(f.e));
-    ok(lineage_relate(f.e, &lost, &relation));
-    assert_int_not_equal(relation, LINEAGE_CONTAINS);
     newest = f.e->durable;
     engine_close(f.e);
     damage(&f, newest.root.unit * FORMAT_UNIT_BYTES);
@@ -208,49 +199,6 @@ static void cut_and_fall_back_again(bool torn) {
     assert_true(f.e->durable.generation > newest.generation);
     fx_end(&f);
   }
-}
-
-static void cut_fallback_can_fall_back(void **state) {
-  (void)state;
-  cut_and_fall_back_again(false);
-}
-
-static void cut_fallback_leaves_no_gap_beside_a_torn_slot(void **state) {
-  (void)state;
-  cut_and_fall_back_again(true);
-}
-
-/* What was skipped is readable again after a cut, and what it reaches is whole, until it can't be taken any more. */
-static void skipped_commit_is_whole_or_gone(void **state) {
-  (void)state;
-  bool cut = true;
-  unsigned came_back = 0;
-  for (unsigned writes = 0; cut; writes++) {
-    struct fixture f;
-    struct superblock newest;
-    uint8_t root[FORMAT_NODE_BYTES], junk[FORMAT_NODE_BYTES];
-    fx_make(&f, 64 * MIB, 0, 8 * MIB);
-    for (uint8_t i = 1; i <= 2; i++) {
-      for (uint64_t record = 0; record < RECORDS; record++)
-        put(f.e, record, i);
-      ok(engine_commit(f.e));
-    }
-    newest = f.e->durable;
-    engine_close(f.e);
-    ok(store_read(&f.store, root, sizeof root, newest.root.unit * FORMAT_UNIT_BYTES));
-    env_random(junk, sizeof junk);
-    ok(store_write(&f.store, junk, sizeof junk, newest.root.unit * FORMAT_UNIT_BYTES));
-    cut = cut_fallback(&f, writes);
-    if (cut)
-      ok(store_write(&f.store, root, sizeof root, newest.root.unit * FORMAT_UNIT_BYTES));
-    fx_open(&f, 8 * MIB);
-    uint8_t first = get(f.e, 0);
-    for (uint64_t record = 0; record < RECORDS; record++)
-      assert_int_equal(get(f.e, record), first);
-    came_back += first == 2;
-    fx_end(&f);
-  }
-  assert_true(came_back > 0);
 }
 
 /* However many commits there were since, and however many of them are destroyed. */
@@ -614,8 +562,6 @@ int main(void) {
     cmocka_unit_test(writer_who_began_where_we_did_is_noticed),
     cmocka_unit_test(fallback_lasts_without_a_change),
     cmocka_unit_test(cut_fallback_can_fall_back),
-    cmocka_unit_test(cut_fallback_leaves_no_gap_beside_a_torn_slot),
-    cmocka_unit_test(skipped_commit_is_whole_or_gone),
     cmocka_unit_test(destroyed_commits_after_a_fallback_are_noticed),
     cmocka_unit_test(unreadable_root_leaves_its_parent_to_read),
     cmocka_unit_test(unreadable_superblock_is_told),
