@@ -8,7 +8,7 @@ holds "three callers and the clock" share.pml -DCALLERS=3 -DPAUSES=0
 holds "two callers, the clock and a check" share.pml -DCALLERS=2
 holds "where a commit fails" share.pml -DCALLERS=2 -DFAILURES=1
 if [ -n "${NACRE_TORTURE-}" ]; then
-  holds "deep: four callers" share.pml -DCALLERS=4 -DTICKS=2 -DPAUSES=2
+  holds "deep: four callers" share.pml -DCALLERS=4 -DPAUSES=0
 fi
 caught "a caller joins the commit that runs" share.pml -DBREAK_JOIN
 caught "callers go on before the commit ends" share.pml -DBREAK_EARLY
