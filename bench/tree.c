@@ -1,7 +1,7 @@
 /* The tree over a container in memory: inserting, finding, scanning, committing, by its size. */
 #include "base/env.h"
+#include "engine_keys.h"
 #include "measure.h"
-#include "tree/engine.h"
 
 #include <string.h>
 
@@ -14,29 +14,15 @@ struct setup {
   struct engine *e;
 };
 
-static uint8_t raw_keys[4][AEAD_KEY_BYTES];
-
-static struct engine_keys make_keys(void) {
-  struct engine_keys k = {.current_epoch = 1};
-  enum nacre_cipher cipher =
-      aead_available(NACRE_CIPHER_AES_256_GCM) ? NACRE_CIPHER_AES_256_GCM : NACRE_CIPHER_XCHACHA20_POLY1305;
-  k.epochs[0].epoch = 1;
-  MEASURE_OK(aead_key_new(cipher, raw_keys[0], &k.epochs[0].node));
-  MEASURE_OK(aead_key_new(cipher, raw_keys[1], &k.epochs[0].data));
-  MEASURE_OK(aead_key_new(cipher, raw_keys[2], &k.epochs[0].superblock));
-  MEASURE_OK(aead_key_new(cipher, raw_keys[3], &k.epochs[0].log));
-  return k;
-}
-
 static void open_engine(struct setup *s) {
-  struct engine_keys keys = make_keys();
+  struct engine_keys keys = engine_measured_keys();
   struct engine_options options = {.memory_bytes = 1ull << 30, .header_sequence = 1};
   MEASURE_OK(engine_open(&s->store, &keys, s->workers, &options, &s->e));
 }
 
 static void start(struct setup *s) {
   struct engine_geometry g = {.size_limit_bytes = 4ull << 30, .chunk_bytes = 16384, .header_sequence = 1};
-  struct engine_keys keys = make_keys();
+  struct engine_keys keys = engine_measured_keys();
   MEASURE_OK(memory_store_new(0, 5ull << 30, &s->store));
   MEASURE_OK(workers_new(env_cores(), &s->workers));
   MEASURE_OK(engine_create(&s->store, &keys, &g));

@@ -68,6 +68,13 @@ check "in a small file, too" not "$load" read-small own/small --count=3
 dd if=own/large of=own/large bs=4096 count=1 skip=7 seek=263 conv=notrunc status=none
 check "so is a block in another's place" not "$load" read own/large --bytes=2097152
 
+volumes() {
+  NACRE_BENCH_DIR="$TEST_TMP/work" "$build/bench/bench-volume" --most-gib=1 >volume.log
+  sed -n '$p' volume.log >"$TEST_TMP/bench.json"
+  result 'len(r["results"]) == 8 and all(x["median"] >= 0 for x in r["results"])'
+}
+check "the cost of a volume's size is measured, too" volumes
+
 ends_clean() {
   bench --contestants "nacre-$cipher" --groups large --seconds 60 &
   running=$!
