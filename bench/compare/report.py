@@ -18,12 +18,20 @@ def verdict(results, row, name):
     found = results.verdicts(row, name)
     if not found:
         return ""
+    if results.median(row.name, name) is None:
+        return "**not measured**"
     if all(met for _, met in found):
         return "reached"
     missed = [text for text, met in found if met is False]
     if missed:
         return "**not reached**" if len(missed) == len(found) else "**not %s**" % missed[0]
     return "nothing to compare with"
+
+
+def measured(results):
+    """The rows that anybody has a value of, or should have."""
+    tried = {row for row, _ in results.values} | {row for row, _ in results.failures}
+    return [row for row in rows.ROWS if row.name in tried]
 
 
 def line(cells):
@@ -42,7 +50,7 @@ def side_by_side(results):
     titles = [results.contestants[name].title for name in names]
     out = [line(["", *titles, "wanted", *("%s" % results.contestants[name].title for name in nacres)]),
            line(["---"] + ["---:"] * len(names) + ["---"] * (1 + len(nacres)))]
-    for row in rows.ROWS:
+    for row in measured(results):
         cells = ["%s, %s" % (rows.title(row, results.options), row.unit)]
         cells += [cell(results, row, name) for name in names]
         cells.append(", ".join(rows.want_text(row, want) for want in row.wants))
@@ -56,7 +64,7 @@ def times_as_good(results):
     pairs = [(name, other) for name in nacres for other in ("floor", "gocryptfs") if other in results.contestants]
     out = [line([""] + ["%s to %s" % (results.contestants[a].title, b) for a, b in pairs]),
            line(["---"] + ["---:"] * len(pairs))]
-    for row in rows.ROWS:
+    for row in measured(results):
         speeds = [results.speed(row, a, b) for a, b in pairs]
         out.append(line([rows.title(row, results.options)] + ["–" if s is None else "%.2f" % s for s in speeds]))
     return out
@@ -65,7 +73,7 @@ def times_as_good(results):
 def spread(results):
     names = list(results.contestants)
     out = [line([""] + [results.contestants[name].title for name in names]), line(["---"] + ["---:"] * len(names))]
-    for row in rows.ROWS:
+    for row in measured(results):
         cells = [rows.title(row, results.options)]
         for name in names:
             found = results.values.get((row.name, name))
@@ -77,7 +85,7 @@ def spread(results):
 def markdown(results, about):
     machine = about["machine"]
     out = ["# Side by side", "",
-           "%s, %d rounds in turn on %s (%s), %d cores, Linux %s, load before it %.1f. Cold: %s." %
+           "%s, rounds in turn: %d, on %s (%s), %d cores, Linux %s, load before it %.1f. Cold: %s." %
            (about["when"], about["rounds"], about["folder"], about["filesystem"], machine["cores"], machine["kernel"],
             machine["load_before"], about["cold"]), ""]
     out += ["- %s: %s" % (c.title, c.version()) for c in results.contestants.values() if c.version()]
