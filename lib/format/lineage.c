@@ -45,8 +45,8 @@ enum nacre_err lineage_record_decode(const uint8_t *value, size_t len, uint64_t 
 /* ---- Points ---- */
 
 struct lineage_point lineage_point_of(const struct superblock *sb) {
-  struct lineage_point p = {.branch = sb->branch, .generation = sb->generation, .time_s = sb->time_s};
-  memcpy(p.commit_id, sb->commit_id, sizeof p.commit_id);
+  struct lineage_point p = {.branch = sb->branch, .generation = sb->point_generation, .time_s = sb->time_s};
+  memcpy(p.commit_id, sb->point_commit_id, sizeof p.commit_id);
   return p;
 }
 

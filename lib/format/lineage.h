@@ -34,7 +34,7 @@ struct lineage_point {
   int64_t time_s; /* of the commit */
 };
 
-/* The point that a superblock is. */
+/* The point that a superblock is, or that it restates. */
 struct lineage_point lineage_point_of(const struct superblock *sb);
 bool lineage_point_equal(const struct lineage_point *a, const struct lineage_point *b);
 

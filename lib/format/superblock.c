@@ -13,7 +13,8 @@
  *   528  first generation of the unbroken ring (8)
  *   536  blocks sealed under this epoch's keys (8)  544 bytes of them (8)
  *   552  branch: id (16), first generation (8), number (8)
- *   584  zero to the end: intent log, snapshots, rewriting
+ *   584  what it counts as in the lineage: generation (8), commit id (16)
+ *   608  zero to the end: intent log, snapshots, rewriting
  * The checkpoint's and the last record's pointer are all zeroes where there is none. */
 #include "format/superblock.h"
 
@@ -21,7 +22,7 @@
 
 #include <assert.h>
 
-#define SUPERBLOCK_USED_BYTES 584u
+#define SUPERBLOCK_USED_BYTES 608u
 
 static_assert(FORMAT_RING_OFFSET + (FORMAT_RING_SLOTS / 2) * FORMAT_RING_SPACING_BYTES <= FORMAT_GROUP_BYTES,
               "half of the ring fits its group");
@@ -76,6 +77,8 @@ void superblock_encode(const struct superblock *sb, uint8_t *plain) {
   writer_copy(&w, sb->branch.id, sizeof sb->branch.id);
   writer_u64(&w, sb->branch.first);
   writer_u64(&w, sb->branch.number);
+  writer_u64(&w, sb->point_generation);
+  writer_copy(&w, sb->point_commit_id, sizeof sb->point_commit_id);
   assert(w.done == SUPERBLOCK_USED_BYTES);
   writer_zeroes(&w, w.left);
   assert(!w.bad);
@@ -144,6 +147,10 @@ static enum nacre_err superblock_check(const struct superblock *sb) {
   if (sb->branch.first == 0 || sb->branch.first > sb->generation || sb->branch.number == 0 ||
       sb->branch.number > sb->branch.first)
     return superblock_bad("its branch");
+  bool is_itself = memcmp(sb->point_commit_id, sb->commit_id, sizeof sb->commit_id) == 0;
+  if (sb->point_generation < sb->branch.first || sb->point_generation > sb->generation ||
+      (sb->point_generation == sb->generation) != is_itself)
+    return superblock_bad("its place in the lineage");
   if (sb->units_end < fixed_end || sb->units_end > sb->units_limit || sb->units_limit > FORMAT_UNITS_MAX ||
       sb->units_end % 64 != 0)
     return superblock_bad("its size");
@@ -202,6 +209,8 @@ enum nacre_err superblock_decode(const uint8_t *plain, struct superblock *sb) {
   reader_copy(&r, sb->branch.id, sizeof sb->branch.id);
   sb->branch.first = reader_u64(&r);
   sb->branch.number = reader_u64(&r);
+  sb->point_generation = reader_u64(&r);
+  reader_copy(&r, sb->point_commit_id, sizeof sb->point_commit_id);
   /* A compatible feature of a later version may keep something here. */
   if (sb->compat == 0 && sb->ro_compat == 0)
     reader_zeroes(&r, r.left);

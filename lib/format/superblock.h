@@ -53,6 +53,9 @@ struct superblock {
   uint64_t sealed_blocks, sealed_bytes;
   uint32_t epoch; /* whose key opened it; tried, not written */
   struct superblock_branch branch;
+  /* The commit of that branch that this one counts as in the lineage: itself, or the one that it restates. */
+  uint64_t point_generation;
+  uint8_t point_commit_id[16];
   /* Reserved for later: intent log extent, snapshots' root, rewrite memo; zero until their feature bit is set. */
 };
 

@@ -36,6 +36,10 @@ static void fill_superblock(struct engine *e, struct commit *c) {
   pthread_mutex_unlock(&e->state_lock);
   env_random(sb->commit_id, sizeof sb->commit_id);
   sb->generation = c->log.generation;
+  if (!e->restating) {
+    sb->point_generation = sb->generation;
+    memcpy(sb->point_commit_id, sb->commit_id, sizeof sb->point_commit_id);
+  }
   sb->time_s = env_realtime().s;
   sb->units_end = alloc_units_end(&e->alloc);
   sb->used_units = alloc_used_units(&e->alloc, sb->generation);
@@ -82,7 +86,7 @@ static enum nacre_err freeze_closed(struct engine *e, struct commit *c) {
 
 /* Another writer who began where we did has put its first commit where ours goes; one who wrote on has come round to
  * the newest slot in the end. */
-static enum nacre_err check_sole_writer(struct engine *e, uint64_t generation) {
+enum nacre_err commit_check_sole_writer(struct engine *e, uint64_t generation) {
   bool others;
   uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
   if (!e->has_newest_slot)
@@ -97,10 +101,11 @@ static enum nacre_err check_sole_writer(struct engine *e, uint64_t generation) {
 
 /* The order that makes a commit: everything it reaches, durable; then the superblock that reaches it, durable. */
 static enum nacre_err commit_write(struct engine *e, struct commit *c) {
-  ERR_TRY(check_sole_writer(e, c->sb.generation)); /* before another's blocks are written over, and again below */
+  ERR_TRY(
+      commit_check_sole_writer(e, c->sb.generation)); /* before another's blocks are written over, and again below */
   ERR_TRY(tree_write_frozen(&e->tree, &c->tree, e->workers));
   ERR_TRY(spacelog_write(&e->io, &c->log));
-  ERR_TRY(check_sole_writer(e, c->sb.generation));
+  ERR_TRY(commit_check_sole_writer(e, c->sb.generation));
   ERR_TRY(store_sync(e->store));
   if (c->tree.root_changed)
     c->sb.root = c->tree.root->ptr;

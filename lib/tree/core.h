@@ -24,6 +24,7 @@ struct engine {
   struct engine_options options;
   struct superblock_branch branch; /* of this opening; entered by its first commit, only commits touch it */
   bool branch_entered;
+  bool restating;       /* the commit that runs says what the durable one says: it counts as that */
   uint64_t units_limit; /* constant from the opening on, like the next */
   uint32_t chunk_bytes;
   engine_flush_fn flush;
@@ -82,8 +83,8 @@ enum nacre_err engine_fail(struct engine *e, enum nacre_err err);
 
 /* ---- ring.c ---- */
 struct ring_found {
-  struct superblock newest, parent; /* the parent by its id: a commit that was skipped may stand between them */
-  bool has_newest, has_parent;
+  /* The parent by its id: a commit that was skipped may stand between them. Generation 0 where there is none. */
+  struct superblock newest, parent;
   uint64_t highest;                        /* generation in any slot that opened */
   uint64_t generations[FORMAT_RING_SLOTS]; /* by slot; 0 where it did not open */
   unsigned missing; /* slots that must hold one of the last commits, and don't, which no power cut explains */
@@ -98,8 +99,10 @@ NACRE_MUST_USE enum nacre_err ring_write(struct block_io *io, const struct super
                                          uint8_t raw[FORMAT_SUPERBLOCK_BYTES]);
 /* Fill the slots that held a generation above `newest`, and where superblocks are gone those that held none, with
  * random bytes, durably. */
-NACRE_MUST_USE enum nacre_err ring_invalidate_lost(struct block_io *io, const struct ring_found *ring,
-                                                   uint64_t newest);
+NACRE_MUST_USE enum nacre_err ring_erase_lost(struct block_io *io, const struct ring_found *ring, uint64_t newest);
+/* The same with all slots but those of the newest commit and of its parent (0: it has none in the ring), whatever is
+ * in them. NACRE_ERR_IN_USE, with nothing erased, where another's later commit is there. */
+NACRE_MUST_USE enum nacre_err ring_erase_others(struct block_io *io, uint64_t newest, uint64_t parent);
 /* Whether the slot of `generation` holds a commit later than `newest`: one that is not ours. */
 NACRE_MUST_USE enum nacre_err ring_look_for_later(struct block_io *io, uint64_t generation, uint64_t newest,
                                                   bool *later);
@@ -108,6 +111,9 @@ NACRE_MUST_USE enum nacre_err ring_look_for_later(struct block_io *io, uint64_t 
 /* One commit, start to end. The caller holds the right to (committer.c). hold: leave the gate closed, also on error.
  */
 NACRE_MUST_USE enum nacre_err commit_run(struct engine *e, bool hold);
+/* NACRE_ERR_IN_USE where the newest slot is not as this engine left it, or a later commit is in the slot of
+ * `generation`. */
+NACRE_MUST_USE enum nacre_err commit_check_sole_writer(struct engine *e, uint64_t generation);
 
 /* ---- committer.c ---- */
 NACRE_MUST_USE enum nacre_err committer_start(struct engine *e);

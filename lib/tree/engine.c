@@ -13,12 +13,9 @@
 /* A new container's log has room for this much before it needs new sets. */
 #define FIRST_LOG_UNITS_END ((1ull << 30) / FORMAT_UNIT_BYTES)
 #define GROUP_UNITS (FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES)
-/* A generation that might have been written and lost must not come again: one that many later would be in the slot of
- * the newest that was found. So a fallback's first commit goes to a slot that is lost anyway, and tears no other. */
-#define LOST_GENERATIONS_MAX (FORMAT_RING_SLOTS - 1)
-/* The same where superblocks are gone and that is accepted. The newest one found is the one to build upon: the first
- * commit goes to the slot behind it, as it would without a gap. */
-#define GONE_GENERATIONS_MAX FORMAT_RING_SLOTS
+/* A generation that might have been written and lost must not come again. One that many later goes to the slot behind
+ * the newest that was found, as it would if nothing were lost: the one slot that a cut may tear. */
+#define LOST_GENERATIONS_MAX FORMAT_RING_SLOTS
 
 void engine_keys_free(struct engine_keys *keys) {
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
@@ -249,13 +246,22 @@ static enum nacre_err load_commit(struct engine *e, const struct superblock *sb)
   return NACRE_OK;
 }
 
+/* What was skipped may have demanded a later header. Where any will do it is still demanded. */
+static void keep_header_minimum(struct engine *e, const struct superblock *skipped) {
+  if (skipped->header_sequence_min <= e->header_sequence_min)
+    return;
+  e->header_sequence_min = skipped->header_sequence_min;
+  memcpy(e->header_mac, skipped->header_mac, sizeof e->header_mac);
+  e->header_changed = true;
+}
+
 /* The newest commit, or, where storage lied about its sync or was tampered with, the one just before it: no space
  * that one reaches has been used again. What can't be read may be there the next time: it is passed over for reading
  * alone, never written over. */
 static enum nacre_err load_newest(struct engine *e, const struct ring_found *ring) {
   enum nacre_err err = load_commit(e, &ring->newest);
   bool lost = err == NACRE_ERR_DAMAGED || (err == NACRE_ERR_IO && e->read_only);
-  if (!lost || !ring->has_parent)
+  if (!lost || ring->parent.generation == 0)
     return err;
   engine_unload(e);
   enum nacre_err parent = load_commit(e, &ring->parent);
@@ -264,6 +270,7 @@ static enum nacre_err load_newest(struct engine *e, const struct ring_found *rin
   if (parent != NACRE_OK) /* where the storage failed, nobody knows that anything is damaged */
     return err_set(err, "neither the newest commit nor the one before it can be read");
   e->fell_back = true;
+  keep_header_minimum(e, &ring->newest);
   return NACRE_OK;
 }
 
@@ -290,14 +297,37 @@ static void count_sealed(struct engine *e, const struct superblock *newest) {
   block_count_sealed(&e->io, 1, SUPERBLOCK_PLAIN_BYTES);
 }
 
-/* What was skipped goes before anything else is written: should it be readable again after a power cut, its blocks
- * must not have been used. Then a commit, at once: it alone tells the next opening how far generations have come, and
- * where the ring begins anew. */
+/* The older commit once more, in front of those that were skipped. The next opening may find what was skipped
+ * readable again, if this one is cut: so nothing is allocated for it, and nothing that the skipped ones reach is
+ * written over but, at most, their log, without which they don't open either. It begins no branch: that would change
+ * the tree. */
+static enum nacre_err restate(struct engine *e) {
+  const struct superblock_branch own = e->branch;
+  e->branch = e->durable.branch;
+  e->branch_entered = e->restating = true;
+  e->dirty = e->wants_checkpoint = true;
+  enum nacre_err err = commit_run(e, false);
+  e->branch = own;
+  e->branch_entered = e->restating = false;
+  return err;
+}
+
+/* A fallback is settled at once. First the commit that tells the next opening where things stand, how far generations
+ * have come, and that the ring begins anew; until it is durable the skipped superblocks stay, since without them the
+ * ring of what was taken may have a gap. Then they go, before anything else is written: their blocks are about to be
+ * used. An opening that finds nothing but the first was cut between the two, and goes on. Where superblocks are gone
+ * there is a gap anyway, and what did not open may be newer than what was taken: it goes first. */
 static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
-  if (e->fell_back || ring->missing > 0)
-    ERR_TRY(ring_invalidate_lost(&e->io, ring, e->durable.generation));
+  if (ring->missing > 0)
+    ERR_TRY(ring_erase_lost(&e->io, ring, e->durable.generation));
   ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(e->durable.generation)));
   e->has_newest_slot = true;
+  if (e->fell_back)
+    ERR_TRY(restate(e));
+  if (e->durable.generation == e->ring_from) {
+    ERR_TRY(commit_check_sole_writer(e, e->tree.generation));
+    ERR_TRY(ring_erase_others(&e->io, e->durable.generation, ring->parent.generation));
+  }
   ERR_TRY(fill_ring(e));
   /* A gap that was accepted is none any more, but there may have been newer commits. */
   e->fell_back |= ring->missing > 0;
@@ -305,20 +335,27 @@ static enum nacre_err prepare_writing(struct engine *e, const struct ring_found 
   return NACRE_OK;
 }
 
-/* Where the generations go on, and from which one on the ring has no gaps. */
+/* Where the generations go on, and from which one on the ring has no gaps. Never in the slot of what is taken, nor of
+ * one that was skipped, which would seem to be another writer's. */
 static void choose_generation(struct engine *e, const struct ring_found *ring) {
-  uint64_t skipped = 0;
-  if (e->fell_back)
-    skipped = LOST_GENERATIONS_MAX;
-  else if (ring->missing > 0)
-    skipped = GONE_GENERATIONS_MAX;
+  uint64_t skipped = e->fell_back || ring->missing > 0 ? LOST_GENERATIONS_MAX : 0;
   e->tree.generation = ring->highest + 1 + skipped;
+  for (unsigned i = 0; skipped > 0 && i < FORMAT_RING_SLOTS; i++) {
+    if (ring->generations[e->tree.generation % FORMAT_RING_SLOTS] < e->durable.generation)
+      break;
+    e->tree.generation++;
+  }
   e->ring_from = skipped > 0 ? e->tree.generation : e->durable.ring_from;
+}
+
+/* The ring that a fallback, or an accepted gap, began was not filled: that opening told nobody. */
+static bool ring_is_unfinished(const struct superblock *sb) {
+  return sb->ring_from > 1 && sb->generation < sb->ring_from + FORMAT_RING_SLOTS;
 }
 
 /* A volume where no commit can succeed is for reading. Better now than when somebody waits for an fsync. */
 static enum nacre_err begin_writing(struct engine *e, const struct ring_found *ring) {
-  enum nacre_err err = lineage_probe(e, e->tree.generation);
+  enum nacre_err err = lineage_probe(e, e->tree.generation + (e->fell_back ? 1 : 0));
   if (ring->unreadable)
     err = err_set(NACRE_ERR_IO, "a superblock slot cannot be read");
   if (err == NACRE_ERR_NO_MEMORY)
@@ -351,9 +388,12 @@ static enum nacre_err open_in(struct engine *e) {
   e->ring_damaged = ring.missing > 0 || ring.unreadable;
   if (e->durable.ro_compat & ~FORMAT_RO_COMPAT_KNOWN)
     e->read_only = true;
+  const bool untold = ring_is_unfinished(&e->durable);
   if (e->options.admit != NULL)
     ERR_TRY(e->options.admit(e->options.arg, e));
-  return e->read_only ? NACRE_OK : begin_writing(e, &ring);
+  enum nacre_err err = e->read_only ? NACRE_OK : begin_writing(e, &ring);
+  e->fell_back |= untold;
+  return err;
 }
 
 enum nacre_err engine_open(struct store *store, struct engine_keys *keys, struct workers *workers,

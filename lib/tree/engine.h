@@ -88,7 +88,7 @@ void engine_set_flush(struct engine *e, engine_flush_fn fn, void *arg);
 struct engine_info {
   uint64_t generation; /* of the last durable commit */
   uint8_t commit_id[16];
-  struct lineage_point here; /* the same commit */
+  struct lineage_point here; /* the same commit, or the one that it restates after a fallback */
   uint64_t units_end, units_limit;
   uint64_t used_units; /* not free: live, pending and reserved for the log */
   uint64_t free_units; /* what can still be reserved, growth included */

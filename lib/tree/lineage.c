@@ -115,13 +115,13 @@ static enum nacre_err forget_oldest(struct engine *e, struct txn *txn, uint64_t 
 }
 
 enum nacre_err lineage_enter(struct engine *e, struct txn *txn) {
-  const struct superblock *parent = &e->durable;
+  const struct lineage_point parent = lineage_point_of(&e->durable);
   e->branch.first = txn->generation;
-  e->branch.number = parent->branch.number + 1;
+  e->branch.number = parent.branch.number + 1;
   struct lineage_record rec = {
-      .number = e->branch.number, .parent_generation = parent->generation, .time_s = env_realtime().s};
+      .number = e->branch.number, .parent_generation = parent.generation, .time_s = env_realtime().s};
   memcpy(rec.branch, e->branch.id, sizeof rec.branch);
-  memcpy(rec.parent_commit_id, parent->commit_id, sizeof rec.parent_commit_id);
+  memcpy(rec.parent_commit_id, parent.commit_id, sizeof rec.parent_commit_id);
   uint8_t value[LINEAGE_RECORD_BYTES];
   lineage_record_encode(&rec, value);
   struct key key = branch_key(e->branch.first);

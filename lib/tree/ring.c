@@ -38,21 +38,22 @@ static enum nacre_err slot_open(struct block_io *io, uint64_t index, const uint8
   return err;
 }
 
+static void find_parent(const struct superblock *slots, const struct superblock *of, struct superblock *out) {
+  for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++) {
+    if (slots[i].generation > 0 && slots[i].generation < of->generation &&
+        memcmp(slots[i].commit_id, of->parent_commit_id, sizeof slots[i].commit_id) == 0)
+      *out = slots[i];
+  }
+}
+
 static void find_newest(const struct superblock *slots, struct ring_found *out) {
   for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++) {
-    if (out->generations[i] > out->highest) {
-      out->highest = out->generations[i];
+    if (slots[i].generation > out->highest) {
+      out->highest = slots[i].generation;
       out->newest = slots[i];
-      out->has_newest = true;
     }
   }
-  for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++) {
-    if (out->generations[i] > 0 && out->generations[i] < out->highest &&
-        memcmp(slots[i].commit_id, out->newest.parent_commit_id, sizeof slots[i].commit_id) == 0) {
-      out->parent = slots[i];
-      out->has_parent = true;
-    }
-  }
+  find_parent(slots, &out->newest, &out->parent);
 }
 
 /* A power cut tears the slot that is being written, the next one's, and no other. So each of the six before the
@@ -96,9 +97,9 @@ enum nacre_err ring_read(struct block_io *io, struct ring_found *out) {
   for (unsigned i = 0; i < FORMAT_RING_SLOTS; i++)
     out->generations[i] = slots[i].generation;
   find_newest(slots, out);
-  if (!out->has_newest && out->unreadable)
+  if (out->highest == 0 && out->unreadable)
     return err_set(NACRE_ERR_IO, "no superblock can be read");
-  if (!out->has_newest)
+  if (out->highest == 0)
     return err_set(NACRE_ERR_DAMAGED, "no superblock authenticates");
   out->missing = count_missing(out->generations, &out->newest);
   return NACRE_OK;
@@ -116,14 +117,35 @@ enum nacre_err ring_write(struct block_io *io, const struct superblock *sb, uint
   return store_write(io->store, raw, FORMAT_SUPERBLOCK_BYTES, superblock_offset(sb->generation));
 }
 
-enum nacre_err ring_invalidate_lost(struct block_io *io, const struct ring_found *ring, uint64_t newest) {
+static enum nacre_err erase_slot(struct block_io *io, uint64_t index) {
+  uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
+  env_random(raw, sizeof raw);
+  return store_write(io->store, raw, sizeof raw, superblock_offset(index));
+}
+
+enum nacre_err ring_erase_lost(struct block_io *io, const struct ring_found *ring, uint64_t newest) {
   for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
-    uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
     bool gone = ring->missing > 0 && ring->generations[i] == 0;
-    if (ring->generations[i] <= newest && !gone)
-      continue;
-    env_random(raw, sizeof raw);
-    ERR_TRY(store_write(io->store, raw, sizeof raw, superblock_offset(i)));
+    if (ring->generations[i] > newest || gone)
+      ERR_TRY(erase_slot(io, i));
+  }
+  return store_sync(io->store);
+}
+
+enum nacre_err ring_erase_others(struct block_io *io, uint64_t newest, uint64_t parent) {
+  struct superblock slots[FORMAT_RING_SLOTS];
+  bool unreadable;
+  ERR_TRY(ring_read_slots(io, slots, &unreadable));
+  if (unreadable)
+    return err_set(NACRE_ERR_IO, "a superblock slot cannot be read");
+  for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
+    if (slots[i].generation > newest)
+      return err_set(NACRE_ERR_IN_USE, "somebody else has written to the container while it was opened");
+  }
+  for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
+    bool kept = i == newest % FORMAT_RING_SLOTS || (parent > 0 && i == parent % FORMAT_RING_SLOTS);
+    if (!kept)
+      ERR_TRY(erase_slot(io, i));
   }
   return store_sync(io->store);
 }

@@ -74,7 +74,7 @@ echo 'nothing of the kind' >nothing
 fails "a file without identities: 3" 3 "no file of age identities" "$NACRE" ls --identity nothing v
 printf '# only a comment\n\n' >comment
 fails "only comments: 3" 3 "no age identity" "$NACRE" ls --identity comment v
-sed 's/^AGE-SECRET-KEY-1./AGE-SECRET-KEY-1X/' alice >slip
+sed 's/^AGE-SECRET-KEY-1X/AGE-SECRET-KEY-1Q/; t; s/^AGE-SECRET-KEY-1./AGE-SECRET-KEY-1X/' alice >slip
 fails "a mistyped identity: 3" 3 "checksum" "$NACRE" ls --identity slip v
 echo AGE-PLUGIN-YUBIKEY-1QQQQQQ >token
 fails "a plugin's identity: 3, and how it is done" 3 "nacre key escrow v | age -d -i token" "$NACRE" ls --identity token v

@@ -249,6 +249,10 @@ void harm_ring(struct engine *e, struct feed *f) {
     sb.generation += form % 16u;
     sb.generation -= 8;
     sb.ring_from = form & 0x10 ? sb.generation : 1;
+    if (form & 0x40) {
+      sb.point_generation = sb.generation;
+      memcpy(sb.point_commit_id, sb.commit_id, sizeof sb.point_commit_id);
+    }
     write_superblock(e, f, &sb, form & 0x20 ? feed_u8(f) : sb.generation);
   }
 }

@@ -7,9 +7,9 @@
  *
  * What it mirrors, named again where it does:
  *   lib/tree/commit.c: commit_run freeze_closed fill_superblock commit_write commit_publish
- *   lib/tree/ring.c: ring_read find_newest count_missing ring_write ring_invalidate_lost
- *   lib/tree/engine.c: create_in open_in load_newest load_commit check_fixed fill_ring prepare_writing choose_generation
- *     engine_fail
+ *   lib/tree/ring.c: ring_read find_newest find_parent count_missing ring_write ring_erase_lost ring_erase_others
+ *   lib/tree/engine.c: create_in open_in load_newest load_commit check_fixed fill_ring prepare_writing restate
+ *     choose_generation engine_fail
  *   lib/tree/alloc.c: alloc_take alloc_give
  *   lib/tree/alloc_log.c: alloc_freeze group_delta alloc_durable alloc_mark_pending
  *   lib/tree/spacelog.c: spacelog_plan plan_record plan_checkpoint pending_bits spacelog_write
@@ -81,17 +81,17 @@
 #ifndef TRIMS
 #define TRIMS 0
 #endif
+#ifndef LONGS
+#define LONGS 0 /* how often a record is too long for what is left of its set */
+#endif
 
 #define LOG_SETS 3 /* FORMAT_LOG_SETS */
-#ifdef BREAK_LOST
-#define LOST RING
+#if defined(BREAK_LOST)
+#define LOST (RING + 1)
+#elif defined(BREAK_GONE)
+#define LOST (RING - 1)
 #else
-#define LOST (RING - 1) /* LOST_GENERATIONS_MAX */
-#endif
-#ifdef BREAK_GONE
-#define GONE (RING - 1)
-#else
-#define GONE RING /* GONE_GENERATIONS_MAX */
+#define LOST RING /* LOST_GENERATIONS_MAX */
 #endif
 #define CELLS (LOG_SETS * (1 + LOG_RECORDS))
 #define NU (COMMITS + 1) /* commits are 1 to COMMITS */
@@ -132,19 +132,20 @@ byte durable;   /* the commit that is built upon */
 byte ring_from; /* e->ring_from */
 byte used, before, freed, pending_old, pending_new;
 byte root, rootid, leaf, leafid;
-bool root_dirty, leaf_now, is_small, wants_checkpoint, entered;
+bool root_dirty, leaf_now, is_small, wants_checkpoint, entered, restating;
 byte u; /* the commit in flight */
 
 /* ---- Bounds, and what was promised ---- */
 
 byte next_u = 1, next_leaf = 0;
-byte crashes, kills, failures, lies, decays, flickers, attacks, blinks, accepts, trims;
+byte crashes, kills, failures, lies, decays, flickers, attacks, blinks, accepts, trims, longs;
 bool live;         /* the container is made */
 bool handed_out;   /* and open */
 byte done_u, try_u; /* the last commit that was acknowledged, and one that may have become durable after it */
 byte ever;         /* the highest generation that was ever acknowledged or opened */
 bool hurt, hurt_both, flicker, lied, attacked, ever_attacked;
 byte newest_true;  /* before the attack, or the blink */
+byte undone;       /* the newest commit, destroyed without a gap that shows, and no commit is durable since */
 bool accepting;    /* this opening would take a gap */
 bool gap_left;     /* one was accepted, and no commit is durable since */
 bool blinked, beyond;
@@ -483,12 +484,13 @@ inline freeze() {
   d_step {
     u = next_u;
     next_u++;
-    /* lineage_enter: an opening's first commit changes the tree */
+    /* lineage_enter: an opening's first commit changes the tree; restate's doesn't. */
     if
-    :: !entered -> touch_root()
+    :: !entered && !restating ->
+      touch_root();
+      entered = true
     :: else
     fi;
-    entered = true;
     if
     :: root_dirty ->
       assert(FREE != 0);
@@ -560,6 +562,7 @@ inline publish() {
     hurt = false;
     hurt_both = false;
     attacked = false;
+    undone = 0;
     gap_left = false;
     blinked = false;
 #ifdef BREAK_REUSE
@@ -693,6 +696,13 @@ inline load_commit(c) {
 
 #define ROOT_THERE(c) (b_cur[g_root[c]] == g_rootid[c] && b_cur[g_leaf[c]] == g_leafid[c])
 
+/* Both are of one opening that filled its ring and was cut. Nobody had the engine yet, so that what these commits hold
+ * is the same: whoever destroys some of them undoes nothing. */
+#define SAME_FILLING(c, d) (g_from[c] == g_from[d] && g_gen[d] < g_from[d] + RING && g_leafid[c] == g_leafid[d])
+
+/* d restates c's parent and was cut before c was erased: without it c is what it was, and must be whole. */
+#define SKIPPED(c, d) (g_gen[d] == g_from[d] && g_par[c] == g_par[d])
+
 /* What an opening that is not refused owes. */
 inline check_opened(c) {
   /* One commit, whole: no block of it was used again. */
@@ -702,11 +712,14 @@ inline check_opened(c) {
   assert((used & ~pending_old) == REACH(c));
   assert((used & pending_old) == pending_old);
   if
-  :: attacked && missing == 0 -> assert(c == newest_true || c == g_par[newest_true] || c == try_u)
+  :: attacked && missing == 0 ->
+    assert(c == newest_true || c == g_par[newest_true] || c == try_u || SAME_FILLING(c, newest_true) ||
+           SKIPPED(c, newest_true))
   :: gap_left && blinked -> /* what is not erased yet may be back */
     assert(c == done_u || c == try_u || (g_gen[c] >= g_gen[done_u] && g_gen[c] <= g_gen[newest_true]))
   :: !attacked && !lied && !hurt && !(gap_left && blinked) -> assert(c == done_u || c == try_u)
-  :: !attacked && !lied && hurt -> assert(c == done_u || c == try_u || c == g_par[done_u] || c == g_par[try_u])
+  :: !attacked && !lied && hurt ->
+    assert(c == done_u || c == try_u || c == g_par[done_u] || c == g_par[try_u] || SKIPPED(c, try_u))
   :: else
   fi;
   /* The parent is whole too, if nothing but crashes happened. */
@@ -739,23 +752,10 @@ inline take_commit(c) {
   u = 0
 }
 
-/* Who fell back lost what was skipped, as soon as that is erased. Its generation may come again: it was told, and ids
- * tell commits apart. */
-inline forget_skipped() {
-  if
-  :: hurt && newest != 0 && (newest == g_par[done_u] || newest == g_par[try_u]) && newest != done_u ->
-    done_u = newest;
-    try_u = newest;
-    ever = g_gen[newest]
-  :: else
-  fi
-}
-
 /* load_newest: the newest commit, or its parent and no other. */
 inline open_ring() {
   d_step {
     read_ring();
-    forget_skipped();
     fell = false;
     opened = 0;
     if
@@ -789,12 +789,17 @@ inline open_ring() {
       fi
     :: else
     fi;
-    /* What reaches further back than the newest commit's parent may have been used again, by one that was begun. */
-    beyond = opened != 0 && missing > 0 && b_cur[g_leaf[opened]] != g_leafid[opened];
+    /* What reaches further back than the newest commit's parent may have been used again, by one that was begun. Only
+     * two damages lead there: superblocks that are gone, or the newest one's and then, before the next commit, a block
+     * of its parent. The first alone looks as a cut commit does, and after it nobody can tell that the parent's parent
+     * is one too many. What was used again does not authenticate: it is damage, and never read as anything else. */
+    beyond = opened != 0 && (missing > 0 || (fell && undone != 0)) && b_cur[g_leaf[opened]] != g_leafid[opened];
     assert(!beyond || !gap_left);
     if
     :: beyond ->
-      assert(opened != newest_true && opened != g_par[newest_true]);
+      x = (undone != 0 -> undone : newest_true);
+      assert(opened != x && opened != g_par[x]);
+      x = 0;
       opened = 0
     :: else
     fi;
@@ -807,7 +812,7 @@ inline open_ring() {
 #ifdef BREAK_SKIP
       gen = g_gen[opened] + 1;
 #else
-      gen = highest + 1 + (fell -> LOST : (missing > 0 -> GONE : 0)); /* choose_generation */
+      gen = highest + 1 + (fell || missing > 0 -> LOST : 0); /* choose_generation */
 #endif
       ring_from = (fell || missing > 0 -> gen : ring_from);
       assert(missing == 0 || attacks + blinks > 1 || gen > ever);
@@ -826,8 +831,8 @@ inline open_ring() {
   }
 }
 
-/* ring_invalidate_lost */
-inline invalidate() {
+/* ring_erase_lost: what is above the commit that was taken, and, where superblocks are gone, what did not open. */
+inline erase_lost() {
   d_step {
     for (i : 0 .. RING - 1) {
       if
@@ -842,8 +847,21 @@ inline invalidate() {
   }
 }
 
-#define INVALIDATE                                                                                                    \
-  invalidate();                                                                                                       \
+/* ring_erase_others */
+inline erase_others() {
+  d_step {
+    for (i : 0 .. RING - 1) {
+      if
+      :: !VALID(i) || (s_cur[i] != durable && s_cur[i] != g_par[durable]) -> write_slot(i, JUNK)
+      :: else
+      fi
+    }
+    i = 0
+  }
+}
+
+#define ERASE(what)                                                                                                   \
+  what();                                                                                                             \
   CRASH_HERE;                                                                                                         \
   SYNC;                                                                                                               \
   CRASH_HERE
@@ -851,10 +869,7 @@ inline invalidate() {
 /* What time, or a storage that is not what it says, does to a block or the log of the newest commit. */
 inline decay() {
   atomic {
-    d_step {
-      read_ring();
-      forget_skipped()
-    }
+    d_step { read_ring() }
     if
     :: newest != 0 && missing == 0 ->
       if
@@ -941,6 +956,9 @@ running:
   :: CAN_WRITE -> write_leaf()
   :: !root_dirty && next_u < NU -> change_root()
   :: next_u < NU && (root_dirty || (pending_old | freed) != 0) -> COMMIT
+  :: longs < LONGS && !wants_checkpoint && root_dirty ->
+    longs++;
+    wants_checkpoint = true
   :: crashes < CRASHES || kills < KILLS -> goto down
   :: decays < DECAYS || flickers < FLICKERS || attacks < ATTACKS || blinks < BLINKS -> goto opening
 #if TRIMS > 0
@@ -1016,7 +1034,11 @@ opening:
   :: else
   fi;
   if
-  :: opened != 0 && attacked && !blinked -> newest_true = opened
+  :: opened != 0 && attacked && !blinked ->
+    d_step {
+      undone = (undone == 0 && newest != newest_true -> newest_true : undone);
+      newest_true = newest /* a fallback leaves it in its slot until it is settled */
+    }
   :: else
   fi;
   if
@@ -1026,19 +1048,44 @@ opening:
     goto end
   :: else
   fi;
-  if
-  :: fell || missing > 0 ->
-#if !defined(BREAK_INVALIDATE) && !defined(BREAK_COMMIT_FIRST)
-    INVALIDATE;
+#ifdef BREAK_ERASE_FIRST
+#define MUST_ERASE_FIRST (fell || missing > 0)
+#else
+#define MUST_ERASE_FIRST (missing > 0)
 #endif
+  if
+  :: MUST_ERASE_FIRST -> ERASE(erase_lost)
+  :: else
+  fi;
+  if
+  :: fell && next_u >= NU -> goto end
+  :: fell && next_u < NU ->
+    /* restate */
+#ifndef BREAK_RESTATE
+    restating = true;
+    wants_checkpoint = true;
+#endif
+    COMMIT;
+    restating = false
+  :: else
+  fi;
+#ifdef BREAK_RESUME
+#define MUST_ERASE_OTHERS fell
+#elif defined(BREAK_ERASE)
+#define MUST_ERASE_OTHERS false
+#else
+#define MUST_ERASE_OTHERS (g_gen[durable] == ring_from)
+#endif
+  if
+  :: MUST_ERASE_OTHERS ->
+#ifdef BREAK_COMMIT_FIRST
     if
     :: next_u >= NU -> goto end
     :: else
     fi;
     COMMIT;
-#ifdef BREAK_COMMIT_FIRST
-    INVALIDATE
 #endif
+    ERASE(erase_others)
   :: else
   fi;
 #ifndef BREAK_FILL

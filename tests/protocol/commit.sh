@@ -18,8 +18,11 @@ holds "failing syncs" commit.pml -DCRASHES=1 -DSYNC_FAILURES=1 -DCOMMITS=7 -DLEA
 holds "lying syncs" commit.pml -DCRASHES=1 -DLIES=2 -DCOMMITS=7 -DLEAVES=1
 holds "decay of the newest commit" commit.pml -DCRASHES=1 -DDECAYS=2 -DCOMMITS=9 -DLEAVES=1
 holds "decay that is none the next time" commit.pml -DCRASHES=1 -DFLICKERS=1 -DCOMMITS=8 -DLEAVES=2
+holds "decay, and cuts of what follows" commit.pml -DCRASHES=2 -DDECAYS=1 -DCOMMITS=9 -DLEAVES=1
 holds "destroyed superblocks" commit.pml -DCRASHES=1 -DATTACKS=1 -DCOMMITS=8 -DLEAVES=1
 holds "destroyed superblocks after a fallback" commit.pml -DCRASHES=0 -DDECAYS=1 -DATTACKS=1 -DCOMMITS=11 -DLEAVES=1
+holds "destroyed superblocks in a fallback" commit.pml -DFLICKERS=1 -DATTACKS=1 -DLONGS=1 -DLOG_RECORDS=2 -DCRASHES=1 -DCOMMITS=8 \
+  -DLEAVES=1
 holds "an accepted gap" commit.pml -DCRASHES=1 -DATTACKS=1 -DACCEPTS=2 -DCOMMITS=9 -DLEAVES=1
 holds "a gap after an accepted one" commit.pml -DCRASHES=0 -DATTACKS=2 -DACCEPTS=1 -DCOMMITS=11 -DLEAVES=1
 holds "an accepted gap that was none" commit.pml -DCRASHES=1 -DBLINKS=1 -DACCEPTS=2 -DCOMMITS=9 -DLEAVES=1
@@ -31,6 +34,8 @@ deep "deep: killed processes" commit.pml -DCRASHES=2 -DKILLS=1 -DCOMMITS=8 -DLEA
 deep "deep: failing syncs" commit.pml -DCRASHES=2 -DSYNC_FAILURES=1 -DCOMMITS=8 -DLEAVES=3
 deep "deep: decay" commit.pml -DCRASHES=2 -DDECAYS=2 -DCOMMITS=11 -DLEAVES=1
 deep "deep: destroyed superblocks" commit.pml -DCRASHES=1 -DDECAYS=1 -DATTACKS=1 -DCOMMITS=12 -DLEAVES=1
+deep "deep: destroyed superblocks in a fallback" commit.pml -DFLICKERS=1 -DATTACKS=1 -DLONGS=1 -DLOG_RECORDS=2 -DCRASHES=2 -DCOMMITS=8 \
+  -DLEAVES=1
 deep "deep: trim" commit.pml -DCRASHES=1 -DTRIMS=1 -DDECAYS=1 -DCOMMITS=12 -DLEAVES=2
 
 caught "no sync before the superblock" commit.pml -DBREAK_FIRST_SYNC -DCRASHES=1 -DCOMMITS=7
@@ -45,11 +50,17 @@ caught "a failed sync is tried again" commit.pml -DBREAK_RETRY -DSYNC_FAILURES=1
 caught "the host's cache is believed" commit.pml -DBREAK_CACHE -DSYNC_FAILURES=1 -DCRASHES=1 -DCOMMITS=7
 caught "no sync at the opening" commit.pml -DBREAK_OPEN_SYNC -DKILLS=1 -DCRASHES=1 -DCOMMITS=7
 caught "a fallback to any commit" commit.pml -DBREAK_FALLBACK -DDECAYS=1 -DDECAY_BOTH -DCRASHES=0 -DCOMMITS=9
-caught "what was skipped is not erased" commit.pml -DBREAK_INVALIDATE -DFLICKERS=1 -DCRASHES=1 -DCOMMITS=8
-caught "what was skipped is erased too late" commit.pml -DBREAK_COMMIT_FIRST -DFLICKERS=1 -DCRASHES=1 -DCOMMITS=8
-caught "changes before that" commit.pml -DBREAK_BUSY -DBREAK_INVALIDATE -DFLICKERS=1 -DCRASHES=1 -DCOMMITS=8
+caught "what was skipped is not erased" commit.pml -DBREAK_ERASE -DFLICKERS=1 -DATTACKS=1 -DLONGS=1 -DLOG_RECORDS=2 \
+  -DCRASHES=1 -DCOMMITS=8 -DLEAVES=2
+caught "nor by the opening after one that was cut" commit.pml -DBREAK_RESUME -DFLICKERS=1 -DATTACKS=1 -DLONGS=1 -DLOG_RECORDS=2 \
+  -DCRASHES=2 -DCOMMITS=8 -DLEAVES=1
+caught "what was skipped is erased too late" commit.pml -DBREAK_COMMIT_FIRST -DFLICKERS=1 -DATTACKS=1 -DLONGS=1 -DLOG_RECORDS=2 \
+  -DCRASHES=1 -DCOMMITS=8 -DLEAVES=2
+caught "what was skipped is erased too early" commit.pml -DBREAK_ERASE_FIRST -DDECAYS=1 -DCRASHES=2 -DCOMMITS=8
+caught "changes before that" commit.pml -DBREAK_BUSY -DFLICKERS=1 -DCRASHES=1 -DCOMMITS=8
+caught "the first commit after a fallback changes the tree" commit.pml -DBREAK_RESTATE -DFLICKERS=1 -DCRASHES=1 -DCOMMITS=8
 caught "no generations are skipped" commit.pml -DBREAK_SKIP -DDECAYS=1 -DCRASHES=1 -DCOMMITS=8
-caught "one generation too many is skipped" commit.pml -DBREAK_LOST -DDECAYS=1 -DCRASHES=1 -DCOMMITS=8
+caught "one generation too many is skipped" commit.pml -DBREAK_LOST -DDECAYS=1 -DCRASHES=2 -DCOMMITS=8
 caught "gaps in the ring are no matter" commit.pml -DBREAK_GAPS -DATTACKS=1 -DCRASHES=0 -DCOMMITS=8
 caught "a short ring after a fallback" commit.pml -DBREAK_FILL -DDECAYS=1 -DATTACKS=1 -DCRASHES=0 -DCOMMITS=9
 caught "the first commit takes the newest slot's place" commit.pml -DBREAK_GONE -DATTACKS=1 -DACCEPTS=2 -DCRASHES=1 -DCOMMITS=8

@@ -65,7 +65,8 @@ NEWEST = [
     (392, "<Q", 1, "in a group"), (392, "<Q", 128, "before the log part"), (488, "<Q", 1, "next record"), (488, "<Q", 4224, "next record"),
     (528, "<Q", 0, "unbroken"), (528, "<Q", 1 << 40, "unbroken"), (568, "<Q", 0, "branch begins"),
     (568, "<Q", 1 << 40, "branch begins"), (576, "<Q", 0, "branch has"), (576, "<Q", 1 << 40, "branch has"),
-    (584, "B", 1, "the end"), (4039, "B", 1, "the end")]
+    (584, "<Q", 0, "counts as generation"), (584, "<Q", 1 << 40, "counts as generation"), (592, "<Q", 1, "counts as another"),
+    (608, "B", 1, "the end"), (4039, "B", 1, "the end")]
 
 
 def forge_fields(checks, volume):

@@ -106,7 +106,9 @@ static struct superblock make_superblock(void) {
       .chunk_bytes = 16384,
       .node_bytes = FORMAT_NODE_BYTES,
       .root_level = 2,
-      .branch = {.id = {9, 8, 7}, .first = 11, .number = 4},
+      .branch = {.id = {9, 8, 7}, .first = 10, .number = 4},
+      .point_generation = 11,
+      .point_commit_id = {1, 2, 3},
       .log =
           {
               .sets = {{5000, 100}, {6000, 100}, {7000, 200}},
@@ -135,8 +137,10 @@ static void test_superblock_round_trip(void **state) {
   assert_true(back.inodes == 50 && back.used_units == 9000 && back.root_level == 2);
   assert_true(back.sealed_blocks == 1ull << 50 && back.sealed_bytes == UINT64_MAX);
   assert_true(le64_get(plain + 536) == 1ull << 50 && le64_get(plain + 544) == UINT64_MAX);
-  assert_true(back.branch.first == 11 && back.branch.number == 4);
+  assert_true(back.branch.first == 10 && back.branch.number == 4);
   assert_memory_equal(back.branch.id, sb.branch.id, 16);
+  assert_true(back.point_generation == 11 && le64_get(plain + 584) == 11);
+  assert_memory_equal(back.point_commit_id, sb.point_commit_id, 16);
   assert_memory_equal(back.commit_id, sb.commit_id, 16);
   assert_memory_equal(back.header_mac, sb.header_mac, 32);
   assert_memory_equal(back.parent_commit_id, sb.parent_commit_id, 16);
@@ -222,6 +226,18 @@ static void spoil_branch_future(struct superblock *sb) {
 static void spoil_branch_number(struct superblock *sb) {
   sb->branch.number = 0;
 }
+static void spoil_point_before(struct superblock *sb) {
+  sb->point_generation = 9;
+}
+static void spoil_point_future(struct superblock *sb) {
+  sb->point_generation = 13;
+}
+static void spoil_point_other(struct superblock *sb) {
+  sb->point_generation = 12;
+}
+static void spoil_point_itself(struct superblock *sb) {
+  memcpy(sb->point_commit_id, sb->commit_id, sizeof sb->point_commit_id);
+}
 static void spoil_branch_count(struct superblock *sb) {
   sb->branch.number = 12;
 }
@@ -272,6 +288,8 @@ static void test_superblock_contradictions(void **state) {
   (void)state;
   static const spoil_fn spoils[] = {
       spoil_generation,     spoil_young_root,
+      spoil_point_before,   spoil_point_future,
+      spoil_point_other,    spoil_point_itself,
       spoil_end_small,      spoil_end_odd,
       spoil_end_past_limit, spoil_limit,
       spoil_used,           spoil_next_ino,
@@ -302,7 +320,7 @@ static void test_superblock_hostile_bytes(void **state) {
   uint8_t plain[SUPERBLOCK_PLAIN_BYTES];
   struct superblock sb = make_superblock(), back;
   superblock_encode(&sb, plain);
-  for (size_t at = 584; at < sizeof plain; at++) {
+  for (size_t at = 608; at < sizeof plain; at++) {
     plain[at] = 1;
     assert_int_equal(superblock_decode(plain, &back), NACRE_ERR_DAMAGED);
     plain[at] = 0;

@@ -1,32 +1,11 @@
 /* The engine where memory is short, where another writes too, and where what authenticates lies. */
-#include "tree_fixture.h"
+#include "tree_fallen.h"
 
 #include <errno.h>
 #include <unistd.h>
 #if NACRE_WITH_LIBCRYPTO
 #include <openssl/crypto.h>
 #endif
-
-static struct key nth_key(uint64_t i) {
-  return key_make(1 + i / 1000, FORMAT_RECORD_DIRENT, i % 1000);
-}
-
-static void put(struct engine *e, uint64_t i, uint8_t fill) {
-  uint8_t value[10] = {FORMAT_RECORD_VERSION, fill};
-  struct key key = nth_key(i);
-  struct txn txn;
-  ok(txn_begin(e, TXN_FLUSH, 1, &txn));
-  ok(tree_put(&txn, &key, value, sizeof value));
-  txn_end(&txn);
-}
-
-static uint8_t get(struct engine *e, uint64_t i) {
-  uint8_t value[10];
-  size_t len;
-  struct key key = nth_key(i);
-  ok(tree_get(e, &key, value, sizeof value, &len));
-  return value[1];
-}
 
 /* ---- A commit's nodes fill the cache ---- */
 
@@ -96,12 +75,6 @@ static void writer_who_began_where_we_did_is_noticed(void **state) {
 
 /* ---- Superblocks ---- */
 
-static void damage(struct fixture *f, uint64_t offset) {
-  uint8_t junk[FORMAT_SUPERBLOCK_BYTES];
-  env_random(junk, sizeof junk);
-  ok(store_write(&f->store, junk, sizeof junk, offset));
-}
-
 /* The storage lied: the newest commit's root is not there, and the slot after it was being written. */
 static void fallback_lasts_without_a_change(void **state) {
   (void)state;
@@ -138,67 +111,6 @@ static void fallback_lasts_without_a_change(void **state) {
   fx_reopen(&f, 8 * MIB);
   assert_int_equal(get(f.e, 1), 4);
   fx_end(&f);
-}
-
-/* ---- A fallback that is cut ---- */
-
-static int (*plain_write)(void *ctx, const void *buf, size_t len, uint64_t offset);
-static unsigned writes_left;
-
-static int write_until_cut(void *ctx, const void *buf, size_t len, uint64_t offset) {
-  bool torn = writes_left == 1;
-  if (writes_left == 0)
-    return EIO;
-  writes_left--;
-  int err = plain_write(ctx, buf, torn ? 512 : len, offset);
-  return torn ? EIO : err;
-}
-
-static void make_fallen(struct fixture *f, struct superblock *newest) {
-  fx_make(f, 64 * MIB, 0, 8 * MIB);
-  for (uint8_t i = 1; i <= 2; i++) {
-    put(f->e, 1, i);
-    ok(engine_commit(f->e));
-  }
-  *newest = f->e->durable;
-  engine_close(f->e);
-  damage(f, newest->root.unit * FORMAT_UNIT_BYTES);
-}
-
-/* The opening that falls back is cut after so many writes. Returns whether it was. */
-static bool cut_fallback(struct fixture *f, unsigned writes) {
-  plain_write = f->store.ops.write;
-  f->store.ops.write = write_until_cut;
-  writes_left = writes;
-  enum nacre_err err = try_open(f, false);
-  f->store.ops.write = plain_write;
-  if (err == NACRE_OK)
-    engine_close(f->e);
-  return err != NACRE_OK;
-}
-
-/* Whatever was written of it, the next opening is as good, and so is the one that falls back from there. */
-static void cut_fallback_can_fall_back(void **state) {
-  (void)state;
-  bool cut = true;
-  for (unsigned writes = 0; cut; writes++) {
-    struct fixture f;
-    struct superblock newest;
-    make_fallen(&f, &newest);
-    cut = cut_fallback(&f, writes);
-    fx_open(&f, 8 * MIB);
-    assert_int_equal(get(f.e, 1), 1);
-    put(f.e, 1, 3);
-    ok(engine_commit(f.e));
-    newest = f.e->durable;
-    engine_close(f.e);
-    damage(&f, newest.root.unit * FORMAT_UNIT_BYTES);
-    fx_open(&f, 8 * MIB);
-    assert_true(f.e->fell_back);
-    assert_int_equal(get(f.e, 1), 1);
-    assert_true(f.e->durable.generation > newest.generation);
-    fx_end(&f);
-  }
 }
 
 /* However many commits there were since, and however many of them are destroyed. */
@@ -561,7 +473,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(writer_who_began_where_we_did_is_noticed),
     cmocka_unit_test(fallback_lasts_without_a_change),
-    cmocka_unit_test(cut_fallback_can_fall_back),
     cmocka_unit_test(destroyed_commits_after_a_fallback_are_noticed),
     cmocka_unit_test(unreadable_root_leaves_its_parent_to_read),
     cmocka_unit_test(unreadable_superblock_is_told),

@@ -50,8 +50,13 @@ class Superblock:
         self.branch_id, self.branch_first, self.branch_number = fields.bytes(552, 16), fields.u64(568), fields.u64(576)
         need(1 <= self.branch_first <= self.generation, "the branch begins at generation %d" % self.branch_first)
         need(1 <= self.branch_number <= self.branch_first, "the branch has number %d" % self.branch_number)
+        self.point_generation, self.point_id = fields.u64(584), fields.bytes(592, 16)
+        need(self.branch_first <= self.point_generation <= self.generation,
+             "it counts as generation %d" % self.point_generation)
+        need((self.point_generation == self.generation) == (self.point_id == self.commit_id),
+             "it counts as another commit of its generation, or as itself under another")
         if not self.compatible and not self.read_only_compatible:
-            fields.zero(584, 3456, "the end")
+            fields.zero(608, 3432, "the end")
         self._check_sets()
 
     def _check_sizes(self):
