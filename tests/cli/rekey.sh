@@ -40,8 +40,22 @@ works "the other credential opens it, too" "$NACRE" ls --key-file key v
 # shellcheck disable=SC2086
 works "verify" "$NACRE" verify $pass v
 
+# No more than the rate allows is written, so it takes at least so long; and it tells of itself meanwhile.
+began=$(date +%s)
 # shellcheck disable=SC2086
-works "rekey --cipher" "$NACRE" rekey $pass --cipher xchacha20-poly1305 v
+works "rekey --rate --json --cipher" "$NACRE" rekey $pass --rate 8M --json --cipher xchacha20-poly1305 v
+holds "keeps to its rate" test $(($(date +%s) - began)) -ge 2
+cat >lines.py <<'END'
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])][:-1]
+for phase in "rekey", "wipe":
+    done = [line["done_bytes"] for line in lines if line["phase"] == phase]
+    assert done, "no line of phase " + phase
+    assert all(line["done_bytes"] <= line["total_bytes"] for line in lines)
+rekey = [line["done_bytes"] for line in lines if line["phase"] == "rekey"]
+assert any(before < after for before, after in zip(rekey, rekey[1:])), "it does not grow"
+END
+holds "and tells how far it is, in both phases" python3 lines.py "$out"
 works "info" "$NACRE" info --json v
 holds "names the new cipher" json_is "$out" 'r["cipher"]' xchacha20-poly1305
 # shellcheck disable=SC2086

@@ -161,6 +161,34 @@ static void test_old_header_opens_nothing(void **state) {
   free(now);
 }
 
+/* The same of a credential that was removed. */
+static void test_removed_credential_opens_nothing(void **state) {
+  struct api *a = *state;
+  nacre_credential *gone = raw_key(51);
+  uint8_t *old = malloc(FORMAT_HEADER_BYTES);
+  uint32_t index;
+  make_content(a->vol);
+  ok(nacre_slot_add(a->vol, gone, NULL, "", &index));
+  ok(nacre_volume_sync(a->vol));
+  read_at(a, 0, old, FORMAT_HEADER_BYTES);
+  ok(nacre_slot_remove(a->vol, index, false));
+  ok(rekey(a->vol, NACRE_CIPHER_AUTO));
+  ok(nacre_volume_close(a->vol));
+  assert_int_equal(nacre_volume_open(&a->target, NULL, gone, &a->vol), NACRE_ERR_CREDENTIAL);
+  uint8_t *now = malloc(FORMAT_HEADER_BYTES);
+  read_at(a, 0, now, FORMAT_HEADER_BYTES);
+  put_at(a, 0, old, FORMAT_HEADER_BYTES);
+  put_at(a, FORMAT_GROUP_1_OFFSET, old, FORMAT_HEADER_BYTES);
+  assert_int_equal(nacre_volume_open(&a->target, NULL, gone, &a->vol), NACRE_ERR_DAMAGED);
+  put_at(a, 0, now, FORMAT_HEADER_BYTES);
+  put_at(a, FORMAT_GROUP_1_OFFSET, now, FORMAT_HEADER_BYTES);
+  ok(nacre_volume_open(&a->target, NULL, a->cred, &a->vol));
+  check_content(a->vol);
+  nacre_credential_free(gone);
+  free(old);
+  free(now);
+}
+
 /* That no block of the tree is of the old epoch, verify shows: its key is gone. */
 static void test_every_superblock_is_new(void **state) {
   struct api *a = *state;
@@ -380,6 +408,7 @@ int main(void) {
       WITH_VOLUME(test_keeps_and_drops_slots),
       WITH_VOLUME(test_slots_only),
       WITH_VOLUME(test_old_header_opens_nothing),
+      WITH_VOLUME(test_removed_credential_opens_nothing),
       WITH_VOLUME(test_every_superblock_is_new),
       WITH_VOLUME(test_forged_public_key),
       WITH_VOLUME(test_is_broken_off_and_carried_on),
