@@ -117,4 +117,27 @@ fails "--same and a new one: 2" 2 "leave out" "$NACRE" key change --passfile pas
 "$NACRE" key add --passfile pass --new-recovery-key c >typed 2>/dev/null
 fails "--same of what has no cost: 2" 2 "no cost" "$NACRE" key change --passfile typed --same c
 works "the recovery key still opens" "$NACRE" ls --passfile typed c
+
+# As many as there are places for.
+make_volume full
+fill_slots() {
+  number=1
+  while [ $number -lt 32 ]; do
+    head -c 64 /dev/urandom >"key$number" &&
+      "$NACRE" key add --passfile pass --new-key-file "key$number" $cheap --name "device $number" full || return 1
+    number=$((number + 1))
+  done
+}
+works "31 more slots" fill_slots
+works "key list --json of them all" "$NACRE" key list --passfile pass --json full
+holds "32, each with its name" json_is "$out" \
+  '[(s["index"], s["name"]) for s in r["slots"]] == [(0, None)] + [(i, "device %d" % i) for i in range(1, 32)]' True
+fails "there is no 33rd: 1" 1 "slot" "$NACRE" key add --passfile pass --new-key-file key $cheap full
+works "the last one opens" "$NACRE" ls --key-file key31 full
+works "and the first" "$NACRE" ls --passfile pass full
+works "one of them goes" "$NACRE" key remove --passfile pass --slot 17 full
+fails "and opens nothing: 3" 3 "" "$NACRE" ls --key-file key17 full
+works "its place is free" "$NACRE" key add --passfile pass --new-key-file key $cheap full
+works "key test of the new one" "$NACRE" key test --key-file key --json full
+holds "it has that place" json_is "$out" 'r["slot"]' 17
 finish
