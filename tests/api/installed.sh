@@ -42,7 +42,7 @@ only_public() {
 }
 # Every function that the header declares is there.
 declared() {
-  sed 's|/\*.*\*/||' "$header" | grep -oE '\bnacre_[a-z0-9_]+\(' | tr -d '(' | sort -u >"$TEST_TMP/declared"
+  sed 's|/\*.*\*/||' "${header%/*}"/nacre*.h | grep -oE '\bnacre_[a-z0-9_]+\(' | tr -d '(' | sort -u >"$TEST_TMP/declared"
   exported "$libdir/libnacre.so" >"$TEST_TMP/exported"
   missing=$(comm -23 "$TEST_TMP/declared" "$TEST_TMP/exported" | grep -v '_fn$' || :)
   [ -z "$missing" ] || {
