@@ -86,7 +86,7 @@ json_is() { [ "$(json "$1" "$2")" = "$3" ]; }
 
 # gone PID: or it will be in a moment: what it had open is closed before it is no more.
 gone() {
-  gone_left=100
+  gone_left=1200
   while is_there "$1" && [ $gone_left -gt 0 ]; do
     gone_left=$((gone_left - 1))
     sleep 0.05
@@ -96,8 +96,18 @@ gone() {
     return 1
   }
 }
-# Where nobody waits for orphans, they stay as zombies. A number may be a thread's by now, which kill -0 would take for it.
-is_there() { ps -o stat= -p "$1" 2>/dev/null | grep -q '^[^Z]'; }
+# Where nobody waits for orphans, they stay as zombies; one with "l" has threads that have not ended yet. A number may be
+# a thread's by now, which kill -0 would take for it.
+is_there() { ps -o stat= -p "$1" 2>/dev/null | grep -q -e '^[^Z]' -e l; }
+# eventually COMMAND...: it succeeds, within a minute: the machine may be busy.
+eventually() {
+  eventually_left=1200
+  until "$@"; do
+    eventually_left=$((eventually_left - 1))
+    [ $eventually_left -gt 0 ] || return 1
+    sleep 0.05
+  done
+}
 mounted() { grep -qF " $1 fuse.nacre " /proc/self/mounts; }
 can_mount() { [ -e /dev/fuse ] && { [ "$(id -u)" -eq 0 ] || command -v fusermount3 >/dev/null; }; }
 end_mounts() {

@@ -58,9 +58,9 @@ fails "a wrong passphrase: 3" 3 "wrong passphrase" "$NACRE" mount --passfile wro
 fails "no volume: 6" 6 "none" mount_v none n
 holds "nothing is mounted by these" sh -c "! grep -q ' $top/n ' /proc/self/mounts"
 
-(cd m && exec sleep 30) &
+(cd m && exec sleep 600) &
 sleeper=$!
-sleep 0.3
+holds "somebody works in it" eventually sh -c "[ /proc/$sleeper/cwd -ef m ] && grep -qx sleep /proc/$sleeper/comm"
 fails "umount while busy: 5, and who" 5 "sleep ($sleeper)" "$NACRE" umount m
 holds "it is still there" test -f m/file
 kill $sleeper
@@ -113,33 +113,26 @@ fails "umount of nothing: 2" 2 "--all" "$NACRE" umount
 works "mount" mount_v v m
 echo kept >m/kept
 "$NACRE" sync m
-kill -9 "$(pid_of m)"
-sleep 0.3
-holds "killed: the folder answers no more" sh -c '! ls m >/dev/null 2>&1'
+pid=$(pid_of m)
+kill -9 "$pid"
+holds "killed: it ends" gone "$pid"
+holds "the folder answers no more" sh -c '! ls m >/dev/null 2>&1'
 works "umount takes it away" "$NACRE" umount m
 works "mount again" mount_v v m
 holds "what was synced is there" test "$(cat m/kept)" = kept
-kill -9 "$(pid_of m)"
-sleep 0.3
+pid=$(pid_of m)
+kill -9 "$pid"
+holds "killed again" gone "$pid"
 works "mount takes a dead one away" mount_v v m
 works "umount --lazy" "$NACRE" umount --lazy m
 works "mount --idle" mount_v --idle 1 v m
-tries=0
-while mounted "$top/m" && [ $tries -lt 80 ]; do
-  sleep 0.1
-  tries=$((tries + 1))
-done
-holds "it ends when nobody uses it" sh -c "! grep -q ' $top/m ' /proc/self/mounts"
+not_mounted() { ! mounted "$1"; }
+holds "it ends when nobody uses it" eventually not_mounted "$top/m"
 
 # shellcheck disable=SC2086
 "$NACRE" mount --foreground $pass v m 2>"$err" &
 pid=$!
-tries=0
-until mounted "$top/m" || [ $tries -gt 100 ]; do
-  sleep 0.1
-  tries=$((tries + 1))
-done
-holds "mount --foreground" mounted "$top/m"
+holds "mount --foreground" eventually mounted "$top/m"
 echo late >m/late
 kill -TERM $pid
 got=0

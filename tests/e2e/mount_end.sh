@@ -231,14 +231,21 @@ killed_at_work() {
 }
 check "after kill -9 in the midst of work the volume opens and verifies" killed_at_work
 
+# A machine that is slow may find the mount idle before the file is open in it: then again.
+idle_open() {
+  mounted "$dir" || again --idle 1
+  command exec 7<"$dir/idle"
+}
 idle() {
-  again --idle 1
+  again
+  echo "there before" >"$dir/idle"
+  unmount "$dir"
+  wait_for idle_open
   daemon=$(daemon_of "$dir")
-  exec 7>"$dir/idle"
   sleep 2.5
   mounted "$dir"
-  echo still here >&7
-  exec 7>&-
+  echo "still here" >"$dir/idle"
+  exec 7<&-
   end_of "$daemon"
   again
   [ "$(cat "$dir/idle")" = "still here" ]

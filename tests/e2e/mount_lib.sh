@@ -107,8 +107,12 @@ unmount() { "$NACRE" umount "$1"; }
 daemon_of() {
   "$NACRE" status --json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["mounts"][0]["pid"])'
 }
-# An orphan that has ended stays in the list of processes until init looks.
-gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; }
+# An orphan that has ended stays in the list of processes until init looks. Its first thread may have ended before
+# others that still hold what it had open.
+gone() {
+  ! kill -0 "$1" 2>/dev/null ||
+    { grep -q '^State:.Z' "/proc/$1/status" && [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 | wc -l)" -le 1 ]; } 2>/dev/null
+}
 
 # Whatever happened: nothing of ours stays mounted.
 end_mounts() {
