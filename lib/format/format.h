@@ -10,6 +10,7 @@
 /* ---- Layout: 4 KiB units; two groups with a header copy and half of the ring each ---- */
 #define FORMAT_UNIT_BYTES 4096u
 #define FORMAT_GROUP_BYTES (512u << 10)
+#define FORMAT_GROUP_UNITS (FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES)
 #define FORMAT_GROUP_0_OFFSET 0u
 #define FORMAT_GROUP_1_OFFSET (16u << 20)
 #define FORMAT_HEADER_BYTES (256u << 10) /* at the start of each group */
@@ -21,7 +22,7 @@
 /* Whether the units [unit, end) meet one of the two groups: nothing else lies there, and to give back what is said to
  * would hand headers and superblocks out. */
 static inline bool format_meets_group(uint64_t unit, uint64_t end) {
-  const uint64_t first = FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, units = FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES;
+  const uint64_t first = FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, units = FORMAT_GROUP_UNITS;
   return unit < FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES + units || (unit < first + units && end > first);
 }
 

@@ -78,6 +78,16 @@ struct engine {
 };
 
 /* ---- engine.c ---- */
+/* Nothing is read. Takes the keys over, but not on failure: NULL when out of memory. */
+struct engine *engine_new(struct store *store, struct engine_keys *keys, struct workers *workers,
+                          const struct engine_options *options);
+/* The map and the tree of one commit go, for another try at an older one. */
+void engine_unload(struct engine *e);
+/* As many bytes of nodes; more than there are addresses is as much as can be. */
+size_t engine_cache_limit(uint64_t bytes);
+/* Commit until the slot of the unbroken ring's first commit was used again: before that, commits can be destroyed
+ * without a gap that shows. */
+NACRE_MUST_USE enum nacre_err engine_fill_ring(struct engine *e);
 /* Refuse mutations from now on, and say why (the thread's current message). Returns err. */
 enum nacre_err engine_fail(struct engine *e, enum nacre_err err);
 

@@ -1,4 +1,4 @@
-/* An engine's life: made, opened at the newest sound commit, failed, closed. */
+/* An engine's life: made, failed, closed, and what it tells of itself. How one is opened: engine_open.c. */
 #include "tree/engine.h"
 
 #include "base/env.h"
@@ -12,11 +12,6 @@
 
 /* A new container's log has room for this much before it needs new sets. */
 #define FIRST_LOG_UNITS_END ((1ull << 30) / FORMAT_UNIT_BYTES)
-#define GROUP_UNITS (FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES)
-/* A generation that might have been written and lost must not come again. One that many later goes to the slot behind
- * the newest that was found, as it would if nothing were lost: the one slot that a cut may tear. */
-#define LOST_GENERATIONS_MAX FORMAT_RING_SLOTS
-
 void engine_keys_free(struct engine_keys *keys) {
   for (unsigned i = 0; i < FORMAT_EPOCHS; i++) {
     aead_key_free(keys->epochs[i].node);
@@ -47,9 +42,8 @@ static void key_sets_free(struct key_set *set) {
   }
 }
 
-/* Takes the keys over, but not on failure. */
-static struct engine *engine_new(struct store *store, struct engine_keys *keys, struct workers *workers,
-                                 const struct engine_options *options) {
+struct engine *engine_new(struct store *store, struct engine_keys *keys, struct workers *workers,
+                          const struct engine_options *options) {
   struct engine *e = calloc(1, sizeof *e);
   if (e == NULL)
     return NULL;
@@ -77,8 +71,7 @@ static struct engine *engine_new(struct store *store, struct engine_keys *keys, 
   return e;
 }
 
-/* The map and the tree of one commit, for another try at an older one. */
-static void engine_unload(struct engine *e) {
+void engine_unload(struct engine *e) {
   if (e->tree.cache.table != NULL)
     tree_end(&e->tree);
   if (e->alloc.cluster_units != 0)
@@ -110,8 +103,8 @@ void engine_close(struct engine *e) {
 static enum nacre_err mark_groups(struct alloc *a) {
   static const uint64_t offsets[] = {FORMAT_GROUP_0_OFFSET, FORMAT_GROUP_1_OFFSET};
   for (unsigned i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
-    ERR_TRY(alloc_mark(a, offsets[i] / FORMAT_UNIT_BYTES, GROUP_UNITS));
-    ERR_TRY(alloc_hold(a, offsets[i] / FORMAT_UNIT_BYTES, GROUP_UNITS));
+    ERR_TRY(alloc_mark(a, offsets[i] / FORMAT_UNIT_BYTES, FORMAT_GROUP_UNITS));
+    ERR_TRY(alloc_hold(a, offsets[i] / FORMAT_UNIT_BYTES, FORMAT_GROUP_UNITS));
   }
   return NACRE_OK;
 }
@@ -149,20 +142,16 @@ static enum nacre_err first_sizes(struct store *store, const struct engine_geome
   return NACRE_OK;
 }
 
-/* Until the slot of the unbroken ring's first commit is used again, commits can be destroyed without a gap that
- * shows.
- */
-static enum nacre_err fill_ring(struct engine *e) {
+size_t engine_cache_limit(uint64_t bytes) {
+  return (size_t)u64_min(bytes, SIZE_MAX);
+}
+
+enum nacre_err engine_fill_ring(struct engine *e) {
   while (e->durable.generation < e->ring_from + FORMAT_RING_SLOTS) {
     e->dirty = true;
     ERR_TRY(commit_run(e, false));
   }
   return NACRE_OK;
-}
-
-/* More than there are addresses is as much as can be. */
-static size_t cache_limit(uint64_t bytes) {
-  return (size_t)u64_min(bytes, SIZE_MAX);
 }
 
 static enum nacre_err create_in(struct engine *e, const struct engine_geometry *g) {
@@ -171,7 +160,7 @@ static enum nacre_err create_in(struct engine *e, const struct engine_geometry *
   ERR_TRY(alloc_start(&e->alloc, units_end, space_cluster_units(g->chunk_bytes)));
   ERR_TRY(mark_groups(&e->alloc));
   ERR_TRY(place_first_log(e));
-  ERR_TRY(tree_start(&e->tree, &e->alloc, &e->io, cache_limit(e->options.memory_bytes)));
+  ERR_TRY(tree_start(&e->tree, &e->alloc, &e->io, engine_cache_limit(e->options.memory_bytes)));
   e->tree.generation = 1;
   ERR_TRY(tree_make_root(&e->tree));
   e->durable = (struct superblock){
@@ -182,7 +171,7 @@ static enum nacre_err create_in(struct engine *e, const struct engine_geometry *
   memcpy(e->header_mac, g->header_mac, sizeof e->header_mac);
   e->dirty = true;
   ERR_TRY(commit_run(e, false));
-  return fill_ring(e);
+  return engine_fill_ring(e);
 }
 
 enum nacre_err engine_create(struct store *store, struct engine_keys *keys, const struct engine_geometry *geometry) {
@@ -195,223 +184,6 @@ enum nacre_err engine_create(struct store *store, struct engine_keys *keys, cons
   engine_keys_free(keys);
   workers_free(workers);
   return err;
-}
-
-/* ---- Opening ---- */
-
-static enum nacre_err map_contradicts(void) {
-  return err_set(NACRE_ERR_DAMAGED, "the map of free space contradicts the superblock");
-}
-
-static enum nacre_err hold_fixed(struct alloc *a, uint64_t unit, uint64_t units) {
-  return alloc_are_used(a, unit, units) ? alloc_hold(a, unit, units) : map_contradicts();
-}
-
-static enum nacre_err check_fixed(struct engine *e, const struct superblock *sb) {
-  ERR_TRY(hold_fixed(&e->alloc, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES, GROUP_UNITS));
-  ERR_TRY(hold_fixed(&e->alloc, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, GROUP_UNITS));
-  for (unsigned s = 0; s < FORMAT_LOG_SETS; s++)
-    ERR_TRY(hold_fixed(&e->alloc, sb->log.sets[s].unit, sb->log.sets[s].units));
-  return alloc_used_units(&e->alloc, sb->generation) == sb->used_units ? NACRE_OK : map_contradicts();
-}
-
-/* The map takes a bit a unit, whatever the volume holds: 32 MiB a TiB. */
-static enum nacre_err check_map_memory(const struct superblock *sb) {
-  if (sb->units_end / 8 > env_ram_bytes() / 8)
-    return err_set(NACRE_ERR_LIMIT, "the map of so large a container takes more than an eighth of the memory here");
-  return NACRE_OK;
-}
-
-static enum nacre_err load_commit(struct engine *e, const struct superblock *sb) {
-  uint64_t size;
-  ERR_TRY(check_map_memory(sb));
-  ERR_TRY(store_size(e->store, &size));
-  if (size / FORMAT_UNIT_BYTES < sb->units_end)
-    return err_set(NACRE_ERR_DAMAGED, "the container is cut short: it has %llu bytes of %llu",
-                   (unsigned long long)size, (unsigned long long)(sb->units_end * FORMAT_UNIT_BYTES));
-  ERR_TRY(alloc_start(&e->alloc, sb->units_end, space_cluster_units(sb->chunk_bytes)));
-  ERR_TRY(spacelog_load(&e->io, &sb->log, sb->units_end, sb->generation, &e->alloc));
-  ERR_TRY(check_fixed(e, sb));
-  ERR_TRY(tree_start(&e->tree, &e->alloc, &e->io, cache_limit(e->options.memory_bytes / 3 * 2)));
-  ERR_TRY(tree_load_root(&e->tree, &sb->root, sb->root_level));
-  e->units_limit = sb->units_limit;
-  e->chunk_bytes = sb->chunk_bytes;
-  e->durable = *sb;
-  e->next_ino = sb->next_ino;
-  e->inodes = sb->inodes;
-  bool own = !e->options.any_header;
-  e->header_sequence_min = own ? e->options.header_sequence : sb->header_sequence_min;
-  memcpy(e->header_mac, own ? e->options.header_mac : sb->header_mac, sizeof e->header_mac);
-  e->header_changed = e->header_sequence_min > sb->header_sequence_min;
-  return NACRE_OK;
-}
-
-/* What was skipped may have demanded a later header. Where any will do it is still demanded. */
-static void keep_header_minimum(struct engine *e, const struct superblock *skipped) {
-  if (skipped->header_sequence_min <= e->header_sequence_min)
-    return;
-  e->header_sequence_min = skipped->header_sequence_min;
-  memcpy(e->header_mac, skipped->header_mac, sizeof e->header_mac);
-  e->header_changed = true;
-}
-
-/* The newest commit, or, where storage lied about its sync or was tampered with, the one just before it: no space
- * that one reaches has been used again. What can't be read may be there the next time: it is passed over for reading
- * alone, never written over. */
-static enum nacre_err load_newest(struct engine *e, const struct ring_found *ring) {
-  enum nacre_err err = load_commit(e, &ring->newest);
-  bool lost = err == NACRE_ERR_DAMAGED || (err == NACRE_ERR_IO && e->read_only);
-  if (!lost || ring->parent.generation == 0)
-    return err;
-  engine_unload(e);
-  enum nacre_err parent = load_commit(e, &ring->parent);
-  if (parent != NACRE_OK && parent != NACRE_ERR_DAMAGED)
-    return parent;
-  if (parent != NACRE_OK) /* where the storage failed, nobody knows that anything is damaged */
-    return err_set(err, "neither the newest commit nor the one before it can be read");
-  e->fell_back = true;
-  keep_header_minimum(e, &ring->newest);
-  return NACRE_OK;
-}
-
-static enum nacre_err check_header(const struct engine *e, const struct superblock *sb) {
-  uint64_t have = e->options.header_sequence, due = sb->header_sequence_min;
-  if (e->options.any_header)
-    return NACRE_OK;
-  if (have < due)
-    return err_set(
-        NACRE_ERR_ROLLED_BACK,
-        "the header is older than the volume's content (sequence %llu, at least %llu is due); restore a backup",
-        (unsigned long long)have, (unsigned long long)due);
-  if (have == due && memcmp(e->options.header_mac, sb->header_mac, sizeof sb->header_mac) != 0)
-    return err_set(NACRE_ERR_ROLLED_BACK,
-                   "the header is not the one that goes with the volume's content; restore a backup");
-  return NACRE_OK;
-}
-
-/* Also where an older commit is taken: the newest one's blocks were sealed all the same. */
-static void count_sealed(struct engine *e, const struct superblock *newest) {
-  if (newest->epoch != block_current_epoch(&e->io))
-    return;
-  block_count_sealed(&e->io, newest->sealed_blocks, newest->sealed_bytes);
-  block_count_sealed(&e->io, 1, SUPERBLOCK_PLAIN_BYTES);
-}
-
-/* The older commit once more, in front of those that were skipped. The next opening may find what was skipped
- * readable again, if this one is cut: so nothing is allocated for it, and nothing that the skipped ones reach is
- * written over but, at most, their log, without which they don't open either. It begins no branch: that would change
- * the tree. */
-static enum nacre_err restate(struct engine *e) {
-  const struct superblock_branch own = e->branch;
-  e->branch = e->durable.branch;
-  e->branch_entered = e->restating = true;
-  e->dirty = e->wants_checkpoint = true;
-  enum nacre_err err = commit_run(e, false);
-  e->branch = own;
-  e->branch_entered = e->restating = false;
-  return err;
-}
-
-/* A fallback is settled at once. First the commit that tells the next opening where things stand, how far generations
- * have come, and that the ring begins anew; until it is durable the skipped superblocks stay, since without them the
- * ring of what was taken may have a gap. Then they go, before anything else is written: their blocks are about to be
- * used. An opening that finds nothing but the first was cut between the two, and goes on. Where superblocks are gone
- * there is a gap anyway, and what did not open may be newer than what was taken: it goes first. */
-static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
-  if (ring->missing > 0)
-    ERR_TRY(ring_erase_lost(&e->io, ring, e->durable.generation));
-  ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(e->durable.generation)));
-  e->has_newest_slot = true;
-  if (e->fell_back)
-    ERR_TRY(restate(e));
-  if (e->durable.generation == e->ring_from) {
-    ERR_TRY(commit_check_sole_writer(e, e->tree.generation));
-    ERR_TRY(ring_erase_others(&e->io, e->durable.generation, ring->parent.generation));
-  }
-  ERR_TRY(fill_ring(e));
-  /* A gap that was accepted is none any more, but there may have been newer commits. */
-  e->fell_back |= ring->missing > 0;
-  e->ring_damaged = false;
-  return NACRE_OK;
-}
-
-/* Where the generations go on, and from which one on the ring has no gaps. Never in the slot of what is taken, nor of
- * one that was skipped, which would seem to be another writer's. */
-static void choose_generation(struct engine *e, const struct ring_found *ring) {
-  uint64_t skipped = e->fell_back || ring->missing > 0 ? LOST_GENERATIONS_MAX : 0;
-  e->tree.generation = ring->highest + 1 + skipped;
-  for (unsigned i = 0; skipped > 0 && i < FORMAT_RING_SLOTS; i++) {
-    if (ring->generations[e->tree.generation % FORMAT_RING_SLOTS] < e->durable.generation)
-      break;
-    e->tree.generation++;
-  }
-  e->ring_from = skipped > 0 ? e->tree.generation : e->durable.ring_from;
-}
-
-/* The ring that a fallback, or an accepted gap, began was not filled: that opening told nobody. */
-static bool ring_is_unfinished(const struct superblock *sb) {
-  return sb->ring_from > 1 && sb->generation < sb->ring_from + FORMAT_RING_SLOTS;
-}
-
-/* A volume where no commit can succeed is for reading. Better now than when somebody waits for an fsync. */
-static enum nacre_err begin_writing(struct engine *e, const struct ring_found *ring) {
-  enum nacre_err err = lineage_probe(e, e->tree.generation + (e->fell_back ? 1 : 0));
-  if (ring->unreadable)
-    err = err_set(NACRE_ERR_IO, "a superblock slot cannot be read");
-  if (err == NACRE_ERR_NO_MEMORY)
-    return err;
-  if (err == NACRE_OK)
-    return prepare_writing(e, ring);
-  (void)engine_fail(e, err);
-  e->unchanged = true;
-  return NACRE_OK;
-}
-
-static enum nacre_err open_in(struct engine *e) {
-  struct ring_found ring;
-  /* What is read below may be in the host's cache alone. It counts as durable, so it must be. Who reads can do
-   * without, but then must not remember it as durable. */
-  if (!e->read_only)
-    ERR_TRY(store_sync(e->store));
-  else
-    e->unsettled = e->options.admit != NULL && store_sync_others(e->store) != NACRE_OK;
-  ERR_TRY(ring_read(&e->io, &ring));
-  ERR_TRY(check_header(e, &ring.newest));
-  if (ring.missing > 0 && !ring.unreadable && !e->read_only && !e->options.accept_gap)
-    return err_set(NACRE_ERR_DAMAGED,
-                   "%u superblocks of the last commits are gone, which no power cut explains: newer commits may have "
-                   "been destroyed; open it read-only to save what it holds, or accept the rollback",
-                   ring.missing);
-  ERR_TRY(load_newest(e, &ring));
-  count_sealed(e, &ring.newest);
-  choose_generation(e, &ring);
-  e->ring_damaged = ring.missing > 0 || ring.unreadable;
-  if (e->durable.ro_compat & ~FORMAT_RO_COMPAT_KNOWN)
-    e->read_only = true;
-  const bool untold = ring_is_unfinished(&e->durable);
-  if (e->options.admit != NULL)
-    ERR_TRY(e->options.admit(e->options.arg, e));
-  enum nacre_err err = e->read_only ? NACRE_OK : begin_writing(e, &ring);
-  e->fell_back |= untold;
-  return err;
-}
-
-enum nacre_err engine_open(struct store *store, struct engine_keys *keys, struct workers *workers,
-                           const struct engine_options *options, struct engine **out) {
-  struct engine *e = engine_new(store, keys, workers, options);
-  if (e == NULL) {
-    engine_keys_free(keys);
-    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
-  }
-  enum nacre_err err = open_in(e);
-  if (err == NACRE_OK)
-    err = committer_start(e);
-  if (err != NACRE_OK) {
-    engine_close(e);
-    return err;
-  }
-  *out = e;
-  return NACRE_OK;
 }
 
 /* Transactions and commits seal, and nothing else does. */

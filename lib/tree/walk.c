@@ -63,7 +63,7 @@ enum nacre_err engine_walk(struct engine *e, const struct engine_visitor *visito
 }
 
 void engine_fixed_units(struct engine *e, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg) {
-  const uint64_t group_units = FORMAT_GROUP_BYTES / FORMAT_UNIT_BYTES;
+  const uint64_t group_units = FORMAT_GROUP_UNITS;
   fn(arg, FORMAT_GROUP_0_OFFSET / FORMAT_UNIT_BYTES, group_units);
   fn(arg, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, group_units);
   for (unsigned i = 0; i < FORMAT_LOG_SETS; i++)

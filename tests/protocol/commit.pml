@@ -8,8 +8,8 @@
  * What it mirrors, named again where it does:
  *   lib/tree/commit.c: commit_run freeze_closed fill_superblock commit_write commit_publish
  *   lib/tree/ring.c: ring_read find_newest find_parent count_missing ring_write ring_erase_lost ring_erase_others
- *   lib/tree/engine.c: create_in open_in load_newest load_commit check_fixed fill_ring prepare_writing restate
- *     choose_generation engine_fail
+ *   lib/tree/engine.c: create_in engine_fill_ring engine_fail
+ *   lib/tree/engine_open.c: open_in load_newest load_commit check_fixed prepare_writing restate choose_generation
  *   lib/tree/alloc.c: alloc_take alloc_give
  *   lib/tree/alloc_log.c: alloc_freeze group_delta alloc_durable alloc_mark_pending
  *   lib/tree/spacelog.c: spacelog_plan plan_record plan_checkpoint pending_bits spacelog_write
@@ -1089,7 +1089,7 @@ opening:
   :: else
   fi;
 #ifndef BREAK_FILL
-  /* fill_ring */
+  /* engine_fill_ring */
   do
   :: g_gen[durable] < ring_from + RING && next_u < NU -> COMMIT
   :: g_gen[durable] < ring_from + RING && next_u == NU -> goto end
