@@ -149,7 +149,7 @@ static enum nacre_err superblock_check(const struct superblock *sb) {
     return superblock_bad("its branch");
   bool is_itself = memcmp(sb->point_commit_id, sb->commit_id, sizeof sb->commit_id) == 0;
   if (sb->point_generation < sb->branch.first || sb->point_generation > sb->generation ||
-      (sb->point_generation == sb->generation) != is_itself)
+      (sb->point_generation == sb->generation) != is_itself || (!is_itself && sb->generation != sb->ring_from))
     return superblock_bad("its place in the lineage");
   if (sb->units_end < fixed_end || sb->units_end > sb->units_limit || sb->units_limit > FORMAT_UNITS_MAX ||
       sb->units_end % 64 != 0)

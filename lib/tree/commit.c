@@ -39,8 +39,8 @@ static void fill_superblock(struct engine *e, struct commit *c) {
   if (!e->restating) {
     sb->point_generation = sb->generation;
     memcpy(sb->point_commit_id, sb->commit_id, sizeof sb->point_commit_id);
+    sb->time_s = env_realtime().s;
   }
-  sb->time_s = env_realtime().s;
   sb->units_end = alloc_units_end(&e->alloc);
   sb->used_units = alloc_used_units(&e->alloc, sb->generation);
   sb->root_level = c->tree.root->level;
@@ -75,8 +75,8 @@ static enum nacre_err freeze_closed(struct engine *e, struct commit *c) {
     ERR_TRY(give_old_log(e));
   ERR_TRY(tree_freeze(&e->tree, &c->tree));
   pthread_mutex_lock(&e->state_lock);
-  enum spacelog_want want = e->wants_checkpoint ? SPACELOG_CHECKPOINT : SPACELOG_RECORD;
-  e->wants_checkpoint = false;
+  enum spacelog_want want = e->log_want;
+  e->log_want = SPACELOG_RECORD;
   pthread_mutex_unlock(&e->state_lock);
   ERR_TRY(spacelog_plan(fresh ? &e->fresh_log : &e->durable.log, fresh ? SPACELOG_FRESH : want, &e->alloc, generation,
                         &c->log));

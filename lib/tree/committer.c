@@ -61,7 +61,7 @@ enum nacre_err committer_commit_anyway(struct engine *e) {
 
 void committer_want_checkpoint(struct engine *e) {
   pthread_mutex_lock(&e->state_lock);
-  e->wants_checkpoint = true;
+  e->log_want = SPACELOG_CHECKPOINT;
   pthread_mutex_unlock(&e->state_lock);
 }
 

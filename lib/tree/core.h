@@ -44,10 +44,11 @@ struct engine {
   bool failed;
   bool unchanged; /* it failed before anybody could change anything */
   bool fell_back;
+  bool fell_back_before; /* an opening that was cut did, and told nobody */
   bool unsettled;
   bool ring_damaged;
   char failure[160];
-  bool wants_checkpoint;           /* the next commit writes one */
+  enum spacelog_want log_want;     /* of the next commit */
   struct superblock_log fresh_log; /* new, empty sets that the next commit takes up */
   bool has_fresh_log;
 
@@ -107,11 +108,14 @@ NACRE_MUST_USE enum nacre_err ring_read_slots(struct block_io *io, struct superb
 /* Seal and write; raw is what was written. */
 NACRE_MUST_USE enum nacre_err ring_write(struct block_io *io, const struct superblock *sb,
                                          uint8_t raw[FORMAT_SUPERBLOCK_BYTES]);
+/* Fill the slot of a generation with random bytes, durably. */
+NACRE_MUST_USE enum nacre_err ring_erase(struct block_io *io, uint64_t generation);
 /* Fill the slots that held a generation above `newest`, and where superblocks are gone those that held none, with
  * random bytes, durably. */
 NACRE_MUST_USE enum nacre_err ring_erase_lost(struct block_io *io, const struct ring_found *ring, uint64_t newest);
-/* The same with all slots but those of the newest commit and of its parent (0: it has none in the ring), whatever is
- * in them. NACRE_ERR_IN_USE, with nothing erased, where another's later commit is there. */
+/* The same with all slots but those of the newest commit and of its parent (0: none was found yet; one that shows
+ * itself now stays as well), whatever is in them. NACRE_ERR_IN_USE, with nothing erased, where another's later commit
+ * is there. */
 NACRE_MUST_USE enum nacre_err ring_erase_others(struct block_io *io, uint64_t newest, uint64_t parent);
 /* Whether the slot of `generation` holds a commit later than `newest`: one that is not ours. */
 NACRE_MUST_USE enum nacre_err ring_look_for_later(struct block_io *io, uint64_t generation, uint64_t newest,

@@ -264,12 +264,12 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
                                .chunk_bytes = e->chunk_bytes,
                                .read_only = e->read_only || e->failed,
                                .failed = e->failed,
-                               .fell_back = e->fell_back,
+                               .fell_back = e->fell_back || e->fell_back_before,
                                .unchanged = e->unchanged,
                                .unsettled = e->unsettled,
                                .ring_damaged = e->ring_damaged};
-  info->header_sequence_min = e->durable.header_sequence_min;
-  memcpy(info->header_mac, e->durable.header_mac, sizeof info->header_mac);
+  info->header_sequence_min = e->header_sequence_min;
+  memcpy(info->header_mac, e->header_mac, sizeof info->header_mac);
   block_sealed(&e->io, &info->sealed_blocks, &info->sealed_bytes);
   memcpy(info->commit_id, e->durable.commit_id, sizeof info->commit_id);
   memcpy(info->failure, e->failure, sizeof info->failure);

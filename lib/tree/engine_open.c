@@ -106,33 +106,57 @@ static void count_sealed(struct engine *e, const struct superblock *newest) {
   block_count_sealed(&e->io, 1, SUPERBLOCK_PLAIN_BYTES);
 }
 
-/* The older commit once more, in front of those that were skipped. The next opening may find what was skipped
- * readable again, if this one is cut: so nothing is allocated for it, and nothing that the skipped ones reach is
- * written over but, at most, their log, without which they don't open either. It begins no branch: that would change
- * the tree. */
-static enum nacre_err restate(struct engine *e) {
-  const struct superblock_branch own = e->branch;
-  e->branch = e->durable.branch;
-  e->branch_entered = e->restating = true;
-  e->dirty = e->wants_checkpoint = true;
-  enum nacre_err err = commit_run(e, false);
-  e->branch = own;
-  e->branch_entered = e->restating = false;
+/* The set of the older commit's log that the newest one's checkpoint is not in: what lost that may lose another. */
+static enum spacelog_want other_set(const struct superblock_log *taken, const struct superblock_log *skipped) {
+  bool same_sets = memcmp(taken->sets, skipped->sets, sizeof taken->sets) == 0;
+  bool is_next = same_sets && skipped->current == (taken->current + 1) % FORMAT_LOG_SETS;
+  return is_next ? SPACELOG_CHECKPOINT_ELSEWHERE : SPACELOG_CHECKPOINT;
+}
+
+/* What a commit has just written of the log, from the medium and not from memory. */
+static enum nacre_err read_back_log(struct engine *e) {
+  const struct superblock *sb = &e->durable;
+  struct alloc map = {0};
+  store_forget(e->store);
+  ERR_TRY(alloc_start(&map, sb->units_end, space_cluster_units(sb->chunk_bytes)));
+  enum nacre_err err = spacelog_load(&e->io, &sb->log, sb->units_end, sb->generation, &map);
+  alloc_end(&map);
+  if (err == NACRE_ERR_DAMAGED)
+    err = err_set(NACRE_ERR_IO, "the storage does not hold what was just written to it; try once more, or save what "
+                                "the volume holds, by opening it read-only");
   return err;
 }
 
+/* The older commit once more, in front of those that were skipped. The next opening may find what was skipped
+ * readable again, if this one is cut: so nothing is allocated for it, and nothing that the newest of the skipped ones
+ * reaches is written over. It begins no branch: that would change the tree. */
+static enum nacre_err restate(struct engine *e, const struct ring_found *ring) {
+  const uint64_t in_slot = ring->generations[e->tree.generation % FORMAT_RING_SLOTS];
+  if (in_slot > e->durable.generation)
+    ERR_TRY(ring_erase(&e->io, e->tree.generation));
+  const struct superblock_branch own = e->branch;
+  e->branch = e->durable.branch;
+  e->branch_entered = e->restating = e->dirty = true;
+  e->log_want = other_set(&e->durable.log, &ring->newest.log);
+  enum nacre_err err = commit_run(e, false);
+  e->branch = own;
+  e->branch_entered = e->restating = false;
+  return err == NACRE_OK ? read_back_log(e) : err;
+}
+
 /* A fallback is settled at once. First the commit that tells the next opening where things stand, how far generations
- * have come, and that the ring begins anew; until it is durable the skipped superblocks stay, since without them the
- * ring of what was taken may have a gap. Then they go, before anything else is written: their blocks are about to be
- * used. An opening that finds nothing but the first was cut between the two, and goes on. Where superblocks are gone
- * there is a gap anyway, and what did not open may be newer than what was taken: it goes first. */
+ * have come, and that the ring begins anew; until it is durable, and can be read, the skipped superblocks stay, since
+ * without them the ring of what was taken may have a gap. Then they go, before anything else is written: their blocks
+ * are about to be used. An opening that finds nothing but the first was cut between the two, and goes on. Where
+ * superblocks are gone there is a gap anyway, and what did not open may be newer than what was taken: it goes first.
+ */
 static enum nacre_err prepare_writing(struct engine *e, const struct ring_found *ring) {
   if (ring->missing > 0)
     ERR_TRY(ring_erase_lost(&e->io, ring, e->durable.generation));
   ERR_TRY(store_read(e->store, e->newest_slot, sizeof e->newest_slot, superblock_offset(e->durable.generation)));
   e->has_newest_slot = true;
   if (e->fell_back)
-    ERR_TRY(restate(e));
+    ERR_TRY(restate(e, ring));
   if (e->durable.generation == e->ring_from) {
     ERR_TRY(commit_check_sole_writer(e, e->tree.generation));
     ERR_TRY(ring_erase_others(&e->io, e->durable.generation, ring->parent.generation));
@@ -144,17 +168,28 @@ static enum nacre_err prepare_writing(struct engine *e, const struct ring_found 
   return NACRE_OK;
 }
 
-/* Where the generations go on, and from which one on the ring has no gaps. Never in the slot of what is taken, nor of
- * one that was skipped, which would seem to be another writer's. */
+/* The first generation from there on whose slot may be had: never that of what is taken, nor the newest's, which a
+ * later opening may find readable; one of those that were skipped before it only where no other is left. */
+static uint64_t generation_with_slot(const struct ring_found *ring, uint64_t from, uint64_t taken) {
+  for (uint64_t g = from; g < from + FORMAT_RING_SLOTS; g++)
+    if (ring->generations[g % FORMAT_RING_SLOTS] < taken)
+      return g;
+  uint64_t g = from;
+  while (ring->generations[g % FORMAT_RING_SLOTS] == taken ||
+         ring->generations[g % FORMAT_RING_SLOTS] == ring->highest)
+    g++;
+  return g;
+}
+
+/* Where the generations go on, and from which one on the ring has no gaps. */
 static void choose_generation(struct engine *e, const struct ring_found *ring) {
-  uint64_t skipped = e->fell_back || ring->missing > 0 ? LOST_GENERATIONS_MAX : 0;
-  e->tree.generation = ring->highest + 1 + skipped;
-  for (unsigned i = 0; skipped > 0 && i < FORMAT_RING_SLOTS; i++) {
-    if (ring->generations[e->tree.generation % FORMAT_RING_SLOTS] < e->durable.generation)
-      break;
-    e->tree.generation++;
+  if (!e->fell_back && ring->missing == 0) {
+    e->tree.generation = ring->highest + 1;
+    e->ring_from = e->durable.ring_from;
+    return;
   }
-  e->ring_from = skipped > 0 ? e->tree.generation : e->durable.ring_from;
+  e->tree.generation = generation_with_slot(ring, ring->highest + 1 + LOST_GENERATIONS_MAX, e->durable.generation);
+  e->ring_from = e->tree.generation;
 }
 
 /* The ring that a fallback, or an accepted gap, began was not filled: that opening told nobody. */
@@ -197,12 +232,10 @@ static enum nacre_err open_in(struct engine *e) {
   e->ring_damaged = ring.missing > 0 || ring.unreadable;
   if (e->durable.ro_compat & ~FORMAT_RO_COMPAT_KNOWN)
     e->read_only = true;
-  const bool untold = ring_is_unfinished(&e->durable);
+  e->fell_back_before = ring_is_unfinished(&e->durable);
   if (e->options.admit != NULL)
     ERR_TRY(e->options.admit(e->options.arg, e));
-  enum nacre_err err = e->read_only ? NACRE_OK : begin_writing(e, &ring);
-  e->fell_back |= untold;
-  return err;
+  return e->read_only ? NACRE_OK : begin_writing(e, &ring);
 }
 
 enum nacre_err engine_open(struct store *store, struct engine_keys *keys, struct workers *workers,

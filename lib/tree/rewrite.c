@@ -115,7 +115,7 @@ static enum nacre_err check_ring(struct engine *e) {
 
 static void look_at_commits(struct engine *e, bool *checkpointed, uint64_t *generation) {
   pthread_mutex_lock(&e->state_lock);
-  *checkpointed = !e->wants_checkpoint;
+  *checkpointed = e->log_want == SPACELOG_RECORD;
   *generation = e->durable.generation;
   pthread_mutex_unlock(&e->state_lock);
 }

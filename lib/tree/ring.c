@@ -123,6 +123,11 @@ static enum nacre_err erase_slot(struct block_io *io, uint64_t index) {
   return store_write(io->store, raw, sizeof raw, superblock_offset(index));
 }
 
+enum nacre_err ring_erase(struct block_io *io, uint64_t generation) {
+  ERR_TRY(erase_slot(io, generation % FORMAT_RING_SLOTS));
+  return store_sync(io->store);
+}
+
 enum nacre_err ring_erase_lost(struct block_io *io, const struct ring_found *ring, uint64_t newest) {
   for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
     bool gone = ring->missing > 0 && ring->generations[i] == 0;
@@ -142,8 +147,11 @@ enum nacre_err ring_erase_others(struct block_io *io, uint64_t newest, uint64_t 
     if (slots[i].generation > newest)
       return err_set(NACRE_ERR_IN_USE, "somebody else has written to the container while it was opened");
   }
+  struct superblock found = {0};
+  find_parent(slots, &slots[newest % FORMAT_RING_SLOTS], &found);
   for (uint64_t i = 0; i < FORMAT_RING_SLOTS; i++) {
-    bool kept = i == newest % FORMAT_RING_SLOTS || (parent > 0 && i == parent % FORMAT_RING_SLOTS);
+    bool kept = i == newest % FORMAT_RING_SLOTS || (parent > 0 && i == parent % FORMAT_RING_SLOTS) ||
+                (found.generation > 0 && i == found.generation % FORMAT_RING_SLOTS);
     if (!kept)
       ERR_TRY(erase_slot(io, i));
   }

@@ -165,6 +165,12 @@ static enum nacre_err plan_checkpoint(struct alloc *a, struct spacelog_write *ou
   return NACRE_OK;
 }
 
+static uint32_t checkpoint_set(const struct superblock_log *log, enum spacelog_want want) {
+  if (want == SPACELOG_FRESH)
+    return 0;
+  return (log->current + (want == SPACELOG_CHECKPOINT_ELSEWHERE ? 2 : 1)) % FORMAT_LOG_SETS;
+}
+
 enum nacre_err spacelog_plan(const struct superblock_log *log, enum spacelog_want want, struct alloc *alloc,
                              uint64_t generation, struct spacelog_write *out) {
   *out = (struct spacelog_write){.generation = generation, .log = *log};
@@ -177,7 +183,7 @@ enum nacre_err spacelog_plan(const struct superblock_log *log, enum spacelog_wan
     if (!out->checkpoint) {
       err = plan_record(log, &allocated, &freed, out);
     } else {
-      out->log.current = want == SPACELOG_FRESH ? 0 : (log->current + 1) % FORMAT_LOG_SETS;
+      out->log.current = checkpoint_set(log, want);
       err = plan_checkpoint(alloc, out);
     }
   }

@@ -26,8 +26,9 @@ struct spacelog_write {
 uint64_t spacelog_checkpoint_units(uint64_t units_end);
 uint64_t spacelog_set_units(uint64_t checkpoint_units);
 
-/* A record where it fits; a checkpoint in the next set; or one in the first of new, unused sets. */
-enum spacelog_want { SPACELOG_RECORD, SPACELOG_CHECKPOINT, SPACELOG_FRESH };
+/* A record where it fits; a checkpoint in the next set, or in the one behind that; or one in the first of new, unused
+ * sets. */
+enum spacelog_want { SPACELOG_RECORD, SPACELOG_CHECKPOINT, SPACELOG_CHECKPOINT_ELSEWHERE, SPACELOG_FRESH };
 /* At the freeze: encode the generation's delta, or the whole map. */
 NACRE_MUST_USE enum nacre_err spacelog_plan(const struct superblock_log *log, enum spacelog_want want,
                                             struct alloc *alloc, uint64_t generation, struct spacelog_write *out);

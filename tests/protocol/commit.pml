@@ -9,7 +9,8 @@
  *   lib/tree/commit.c: commit_run freeze_closed fill_superblock commit_write commit_publish
  *   lib/tree/ring.c: ring_read find_newest find_parent count_missing ring_write ring_erase_lost ring_erase_others
  *   lib/tree/engine.c: create_in engine_fill_ring engine_fail
- *   lib/tree/engine_open.c: open_in load_newest load_commit check_fixed prepare_writing restate choose_generation
+ *   lib/tree/engine_open.c: open_in load_newest load_commit check_fixed prepare_writing restate other_set
+ *     choose_generation generation_with_slot
  *   lib/tree/alloc.c: alloc_take alloc_give
  *   lib/tree/alloc_log.c: alloc_freeze group_delta alloc_durable alloc_mark_pending
  *   lib/tree/spacelog.c: spacelog_plan plan_record plan_checkpoint pending_bits spacelog_write
@@ -442,7 +443,15 @@ inline change_meanwhile() {
 
 /* ---- A commit: commit_run ---- */
 
-/* alloc_freeze, spacelog_plan: a record where it fits, else a checkpoint in the next set. */
+/* other_set, checkpoint_set: the next set, but not where the skipped commit has its checkpoint. */
+#ifdef BREAK_MEET
+#define NEXT_SET ((g_set[durable] + 1) % LOG_SETS)
+#else
+#define NEXT_SET                                                                                                      \
+  ((g_set[durable] + (restating && g_set[newest] == (g_set[durable] + 1) % LOG_SETS -> 2 : 1)) % LOG_SETS)
+#endif
+
+/* alloc_freeze, spacelog_plan: a record where it fits, else a checkpoint in another set. */
 inline plan_log() {
   pending_new = freed;
   freed = 0;
@@ -451,7 +460,7 @@ inline plan_log() {
 #ifdef BREAK_SAME_SET
     g_set[u] = (durable == 0 -> 0 : g_set[durable]);
 #else
-    g_set[u] = (durable == 0 -> 0 : (g_set[durable] + 1) % LOG_SETS);
+    g_set[u] = (durable == 0 -> 0 : NEXT_SET);
 #endif
     g_ck[u] = u;
     g_count[u] = 0;
@@ -529,6 +538,8 @@ inline write_space() {
     x = CELL(g_set[u], g_count[u]);
 #ifndef BREAK_SAME_SET
     assert(durable == 0 || x != CELL(g_set[durable], 0));
+    /* What lost the skipped one's log would lose this one. */
+    assert(!restating || g_set[u] != g_set[newest]);
 #endif
     write_log(x, u);
     x = 0
@@ -749,7 +760,29 @@ inline take_commit(c) {
   leaf_now = false;
   wants_checkpoint = false;
   entered = false;
+  restating = false;
   u = 0
+}
+
+#define GEN_IN(at) (VALID(at) -> g_gen[s_cur[at]] : 0)
+
+/* choose_generation, generation_with_slot: never in the slot of what is taken, nor of the newest. */
+inline choose_generation() {
+  gen = highest + 1 + (fell || missing > 0 -> LOST : 0);
+#ifndef BREAK_GONE
+  x = 0;
+  do
+  :: (fell || missing > 0) && x < RING && GEN_IN(gen % RING) >= g_gen[opened] ->
+    gen++;
+    x++
+  :: else -> break
+  od;
+  do
+  :: x == RING && (GEN_IN(gen % RING) == g_gen[opened] || GEN_IN(gen % RING) == highest) -> gen++
+  :: else -> break
+  od;
+  x = 0
+#endif
 }
 
 /* load_newest: the newest commit, or its parent and no other. */
@@ -812,7 +845,7 @@ inline open_ring() {
 #ifdef BREAK_SKIP
       gen = g_gen[opened] + 1;
 #else
-      gen = highest + 1 + (fell || missing > 0 -> LOST : 0); /* choose_generation */
+      choose_generation();
 #endif
       ring_from = (fell || missing > 0 -> gen : ring_from);
       assert(missing == 0 || attacks + blinks > 1 || gen > ever);

@@ -59,6 +59,8 @@ caught "what was skipped is erased too late" commit.pml -DBREAK_COMMIT_FIRST -DF
 caught "what was skipped is erased too early" commit.pml -DBREAK_ERASE_FIRST -DDECAYS=1 -DCRASHES=2 -DCOMMITS=8
 caught "changes before that" commit.pml -DBREAK_BUSY -DFLICKERS=1 -DCRASHES=1 -DCOMMITS=8
 caught "the first commit after a fallback changes the tree" commit.pml -DBREAK_RESTATE -DFLICKERS=1 -DCRASHES=1 -DCOMMITS=8
+caught "a restatement's log where the skipped one's was lost" commit.pml -DBREAK_MEET -DDECAYS=1 -DLONGS=1 -DLOG_RECORDS=2 \
+  -DCRASHES=0 -DCOMMITS=8 -DLEAVES=1
 caught "no generations are skipped" commit.pml -DBREAK_SKIP -DDECAYS=1 -DCRASHES=1 -DCOMMITS=8
 caught "one generation too many is skipped" commit.pml -DBREAK_LOST -DDECAYS=1 -DCRASHES=2 -DCOMMITS=8
 caught "gaps in the ring are no matter" commit.pml -DBREAK_GAPS -DATTACKS=1 -DCRASHES=0 -DCOMMITS=8

@@ -93,7 +93,7 @@ static void test_aad_has_all_its_parts(void **state) {
 static struct superblock make_superblock(void) {
   struct superblock sb = {
       .generation = 12,
-      .ring_from = 5,
+      .ring_from = 12,
       .header_sequence_min = 3,
       .time_s = -1,
       .units_end = UNITS_END,
@@ -132,7 +132,7 @@ static void test_superblock_round_trip(void **state) {
   struct superblock sb = make_superblock(), back;
   superblock_encode(&sb, plain);
   assert_int_equal(superblock_decode(plain, &back), NACRE_OK);
-  assert_true(back.generation == 12 && back.header_sequence_min == 3 && back.ring_from == 5 && back.time_s == -1);
+  assert_true(back.generation == 12 && back.header_sequence_min == 3 && back.ring_from == 12 && back.time_s == -1);
   assert_true(back.units_end == UNITS_END && back.units_limit == 1u << 20 && back.next_ino == 100);
   assert_true(back.inodes == 50 && back.used_units == 9000 && back.root_level == 2);
   assert_true(back.sealed_blocks == 1ull << 50 && back.sealed_bytes == UINT64_MAX);
@@ -238,6 +238,9 @@ static void spoil_point_other(struct superblock *sb) {
 static void spoil_point_itself(struct superblock *sb) {
   memcpy(sb->point_commit_id, sb->commit_id, sizeof sb->point_commit_id);
 }
+static void spoil_point_in_midst(struct superblock *sb) {
+  sb->ring_from = 11;
+}
 static void spoil_branch_count(struct superblock *sb) {
   sb->branch.number = 12;
 }
@@ -304,6 +307,7 @@ static void test_superblock_contradictions(void **state) {
       spoil_last,           spoil_next_unit,
       spoil_branch_none,    spoil_branch_future,
       spoil_branch_number,  spoil_branch_count,
+      spoil_point_in_midst,
   };
   for (size_t i = 0; i < sizeof spoils / sizeof spoils[0]; i++) {
     uint8_t plain[SUPERBLOCK_PLAIN_BYTES];

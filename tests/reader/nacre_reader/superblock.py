@@ -53,6 +53,8 @@ class Superblock:
         self.point_generation, self.point_id = fields.u64(584), fields.bytes(592, 16)
         need(self.branch_first <= self.point_generation <= self.generation,
              "it counts as generation %d" % self.point_generation)
+        need(self.point_generation == self.generation or self.generation == self.unbroken,
+             "it counts as another, in the midst of its ring")
         need((self.point_generation == self.generation) == (self.point_id == self.commit_id),
              "it counts as another commit of its generation, or as itself under another")
         if not self.compatible and not self.read_only_compatible:
