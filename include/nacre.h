@@ -299,8 +299,10 @@ struct nacre_open_options {
   uint8_t expect_fingerprint[32];
   /* The bytes of a backup of its header (nacre_header_backup): open by that, whatever is left of the container's own,
    * and however old it is. NACRE_ERR_ROLLED_BACK where the container's header has keys that the backup lacks, or,
-   * without force, may have: one that the backup's keys don't authenticate, and later than what they open. Keyslots
-   * can't be changed until nacre_header_restore. */
+   * without force, may have: one that the backup's keys don't authenticate, and later than what they open. It is the
+   * error also where the backup opens nothing at all, and the container's header is later and of other keys, unless
+   * the credential opens that header and shows that the keys were not rotated: then, and else, NACRE_ERR_DAMAGED.
+   * Keyslots can't be changed until nacre_header_restore. */
   const void *header_backup;
   size_t header_backup_bytes; /* NACRE_HEADER_BYTES */
   bool header_backup_force;

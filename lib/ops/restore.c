@@ -5,6 +5,7 @@
 #include "base/secmem.h"
 #include "ops/header_change.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* No volume comes near it. What is above was made up, and counting on from it would come to the end. */
@@ -48,13 +49,6 @@ enum nacre_err backup_header(struct store *store, const struct nacre_credential 
 
 /* ---- Restore ---- */
 
-static bool has_epoch(const struct header_sealed *sealed, uint32_t epoch) {
-  for (unsigned i = 0; i < FORMAT_EPOCHS; i++)
-    if (sealed->epochs[i].epoch == epoch)
-      return true;
-  return false;
-}
-
 static bool same_slot(const struct keyslot *a, const struct keyslot *b) {
   return a->kind == b->kind && memcmp(a->salt, b->salt, sizeof a->salt) == 0 &&
          memcmp(a->commitment, b->commitment, sizeof a->commitment) == 0;
@@ -87,25 +81,25 @@ static bool shares_master_key(const struct header *a, const struct header *b) {
   return false;
 }
 
+/* Authentic by the backup's master key it has no epoch that the backup lacks: with each comes another master key. */
+static enum nacre_err is_of_backups_keys(const struct volume *v, const uint8_t *raw, bool *is) {
+  struct header_sealed *sealed = secmem_alloc(sizeof *sealed);
+  if (!sealed)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  enum nacre_err err = header_open_sealed(raw, v->master_key, sealed);
+  secmem_free(sealed);
+  *is = err == NACRE_OK;
+  return err == NACRE_ERR_DAMAGED ? NACRE_OK : err;
+}
+
 /* The backup opens superblocks: so it is this volume's. It must also open the newest of them. A later one, under keys
  * of a later epoch, can't be told from random bytes; but the header with those keys stood in both copies before it,
  * and its sequence, which is public, is above what the superblocks demand that the backup opens. Where no header is
  * left, nobody has such keys any more, and what the backup opens is all that there is. */
 static enum nacre_err check_later_keys(struct volume *v, const uint8_t *raw, const struct header *h,
                                        uint64_t demanded, bool force) {
-  struct header_sealed *sealed = secmem_alloc(sizeof *sealed);
-  if (!sealed)
-    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
-  enum nacre_err err = header_open_sealed(raw, v->master_key, sealed);
-  bool authentic = err == NACRE_OK;
-  bool later = authentic && !has_epoch(v->sealed, sealed->current_epoch);
-  secmem_free(sealed);
-  if (!authentic && err != NACRE_ERR_DAMAGED)
-    return err;
-  if (later)
-    return err_set(NACRE_ERR_ROLLED_BACK,
-                   "the backup is from before the volume's keys were rotated; restored, it would "
-                   "lose all that was written since");
+  bool authentic;
+  ERR_TRY(is_of_backups_keys(v, raw, &authentic));
   if (!authentic && h->sequence > demanded && !force && !shares_master_key(v->header, h))
     return err_set(NACRE_ERR_ROLLED_BACK,
                    "the volume's present header is later than all that this backup opens, and may "
@@ -148,6 +142,78 @@ enum nacre_err restore_admit(struct volume *v, struct engine *e, bool force) {
   free(h);
   return err;
 }
+
+/* ---- Why a backup opens nothing ---- */
+
+/* A present header that came after the backup, with another master key. */
+static enum nacre_err find_later(const struct volume *v, const struct headers *h, bool *found) {
+  *found = false;
+  for (unsigned copy = 0; copy < HEADERS_COPIES; copy++) {
+    bool same_keys = true;
+    if (!is_present(v, h, copy) || h->copy[copy].sequence <= v->header->sequence)
+      continue;
+    if (!shares_master_key(v->header, &h->copy[copy]))
+      ERR_TRY(is_of_backups_keys(v, h->raw[copy], &same_keys));
+    if (same_keys) {
+      *found = false;
+      break;
+    }
+    *found = true;
+  }
+  return NACRE_OK;
+}
+
+/* What the credential shows where it opens the present header as well; NACRE_ERR_CREDENTIAL where it doesn't. */
+static enum nacre_err judge_by_present(const struct volume *v, const struct headers *h,
+                                       const struct nacre_credential *cred, const struct unlock_options *options) {
+  struct unlocked u = {0};
+  enum nacre_err err = unlock(h, cred, options, &u);
+  if (err == NACRE_OK) {
+    bool same = secmem_compare(u.sealed->identity_secret, v->sealed->identity_secret, 32) == 0;
+    bool later = u.sealed->current_epoch > v->sealed->current_epoch;
+    err = same && later ? NACRE_ERR_ROLLED_BACK : NACRE_ERR_DAMAGED;
+  } else if (err == NACRE_ERR_DAMAGED || err == NACRE_ERR_LIMIT) {
+    err = NACRE_ERR_CREDENTIAL;
+  }
+  unlocked_free(&u);
+  return err;
+}
+
+static enum nacre_err explain(const struct volume *v, const struct headers *h, const struct nacre_credential *cred,
+                              const struct unlock_options *options) {
+  bool later;
+  ERR_TRY(find_later(v, h, &later));
+  enum nacre_err err = later ? judge_by_present(v, h, cred, options) : NACRE_ERR_DAMAGED;
+  if (err == NACRE_ERR_ROLLED_BACK)
+    return err_set(err, "the backup is from before a rotation of the volume's keys, and opens nothing of what it "
+                        "holds now; open it by its own header");
+  if (err == NACRE_ERR_CREDENTIAL)
+    return err_set(
+        NACRE_ERR_ROLLED_BACK,
+        "the backup opens nothing of what the volume holds, whose present header is later and of other "
+        "keys: it is from before a rotation of the keys, or the volume is damaged; open it by a credential "
+        "that it has now");
+  return err;
+}
+
+enum nacre_err restore_explain(struct volume *v, const struct nacre_credential *cred,
+                               const struct unlock_options *options) {
+  char why[256];
+  (void)snprintf(why, sizeof why, "%s", err_message());
+  struct headers *h = malloc(sizeof *h);
+  if (!h)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
+  enum nacre_err err = headers_read(&v->store, h);
+  if (err == NACRE_OK)
+    err = explain(v, h, cred, options);
+  headers_free(h);
+  free(h);
+  if (err != NACRE_ERR_DAMAGED)
+    return err;
+  return err_set(err, "the backup's header does not go with what the volume holds: %s", why);
+}
+
+/* ---- Putting it back ---- */
 
 static enum nacre_err compare(struct volume *v, struct nacre_restore_report *report) {
   const struct header *newest = NULL;

@@ -189,6 +189,7 @@ static enum nacre_err try_slots(const struct headers *h, const struct nacre_cred
 enum nacre_err unlock(const struct headers *h, const struct nacre_credential *cred,
                       const struct unlock_options *options, struct unlocked *out) {
   memset(out, 0, sizeof *out);
+  out->work_bytes = options->work_done_bytes;
   ERR_TRY(headers_usable(h));
   if (options->use_slot && options->slot >= FORMAT_SLOTS)
     return err_set(NACRE_ERR_ARGUMENT, "slots are numbered 0 to %u", FORMAT_SLOTS - 1);

@@ -9,7 +9,8 @@
 struct unlock_options {
   uint64_t kdf_memory_max_bytes; /* ceiling for one slot; the work of all that are tried has one too */
   bool use_slot;
-  uint32_t slot; /* the only one to try, where use_slot is set */
+  uint32_t slot;            /* the only one to try, where use_slot is set */
+  uint64_t work_done_bytes; /* counts as tried already */
   const struct nacre_cancel *cancel;
   nacre_progress_fn progress;
   void *progress_arg;

@@ -243,6 +243,14 @@ static void borrow_header(struct headers *h, const uint8_t *raw) {
   h->state[1] = NACRE_ERR_NOT_VOLUME;
 }
 
+/* What was derived for the backup counts for the present header, too. */
+static enum nacre_err explain_backup(struct volume *v, const struct volume_options *options,
+                                     const struct nacre_credential *cred, uint64_t work_bytes) {
+  struct unlock_options unlock_options = options->unlock;
+  unlock_options.work_done_bytes = work_bytes;
+  return restore_explain(v, cred, &unlock_options);
+}
+
 static enum nacre_err open_stored(struct volume *v, const struct volume_options *options,
                                   const struct nacre_credential *cred) {
   struct headers *h = malloc(sizeof *h);
@@ -264,7 +272,7 @@ static enum nacre_err open_stored(struct volume *v, const struct volume_options 
     if (other_may_open(v, h, &u, err))
       err = open_other(v, options, h, cred ? cred : asked, &u, err);
     if (options->header && err == NACRE_ERR_DAMAGED && !v->anchor.asked)
-      err = err_prefix(err, "the backup's header does not go with what the volume holds");
+      err = explain_backup(v, options, cred ? cred : asked, u.work_bytes);
   }
   if (asked)
     options->ask_free(asked);

@@ -99,6 +99,27 @@ fails "into what is not there: 6" 6 "No such file" "$NACRE" header restore $pass
 fails "into what is shorter than a volume: 4" 4 "cut short" "$NACRE" header restore $pass file b0
 holds "none of these changed anything" cmp v before
 fails "header without a verb: 2" 2 "say backup or restore" "$NACRE" header
+
+# From before a rotation that came to its end: no superblock opens by it any more. The credential that opens both headers
+# shows why, another one doesn't.
+make_volume r
+"$NACRE" header backup r r0 2>/dev/null
+# shellcheck disable=SC2086
+"$NACRE" rekey $pass r >/dev/null 2>&1 || not_ok "rekey"
+cp r before
+for force in "" --force --dry-run; do
+  # shellcheck disable=SC2086
+  fails "from before a rotation: 9 $force" 9 "is from before a rotation" "$NACRE" header restore $pass $force r r0
+done
+holds "nothing changed" cmp r before
+"$NACRE" key change --passfile pass --new-passfile pass2 $cheap --slot 0 r 2>/dev/null
+cp r before
+for force in "" --force; do
+  # shellcheck disable=SC2086
+  fails "and a passphrase of then: 9 $force" 9 "or the volume is damaged" "$NACRE" header restore $pass $force r r0
+done
+holds "nothing changed" cmp r before
+works "the passphrase of now opens it" "$NACRE" ls --passfile pass2 r
 if can_mount && mkdir m && "$NACRE" mount --passfile pass v m 2>/dev/null; then
   works "backup of a mounted volume" "$NACRE" header backup v b3
   # shellcheck disable=SC2086
