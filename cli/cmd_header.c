@@ -198,6 +198,7 @@ static void print_slots_json(const struct nacre_restore_report *report, const st
   report_json_add(object, "demanded_sequence", json_object_new_uint64(report->demanded_sequence));
   report_json_add(object, "new_sequence", json_object_new_uint64(report->new_sequence));
   report_json_add(object, "header_there", json_object_new_boolean(report->header_there));
+  report_json_add(object, "older_key", json_object_new_boolean(report->older_key));
   report_json_add(object, "slots", array);
   report_json_add(object, "slots_gone", gone);
   report_print_json(object);
@@ -240,6 +241,12 @@ static int restore(const char *path, nacre_volume *vol, bool dry_run) {
     report_note(path,
                 "the backup is older than the volume's last header: what it brings back may have been removed on "
                 "purpose");
+  if (report.older_key)
+    report_warning(
+        path,
+        "the backup is from the midst of a rotation: with it the key before is in the header%s until nacre "
+        "rekey, or a mount, has brought the rotation to its end",
+        dry_run ? ", were it restored," : "");
   report_note(path, dry_run ? "nothing was changed" : "restored");
   return EXIT_DONE;
 }

@@ -80,6 +80,8 @@ struct nacre_restore_report {
   uint32_t slots;     /* bit i: slot i is in use in the backup */
   uint32_t returning; /* and it is not, or not the same, in the container's header */
   uint32_t vanishing; /* the container's header has that slot, and the backup has it not, or not the same */
+  bool older_key;     /* the backup is from the midst of a rotation: the key before is in the header (again), until
+                       * nacre_rekey, or an opening that carries rotations on, has brought it to its end */
 };
 /* Of a volume that was opened by a backup of its header: make that the container's own, with a sequence above all
  * that is there, so that no older one opens it any more. Durable in both copies and bound by a superblock on return.

@@ -255,6 +255,7 @@ static enum nacre_err restore_locked(struct volume *v, bool dry_run, struct nacr
   engine_get_info(v->engine, &info);
   report->backup_sequence = v->header->sequence;
   report->demanded_sequence = info.header_sequence_min;
+  report->older_key = header_older_epoch(v->sealed) != NULL;
   ERR_TRY(compare(v, report));
   return dry_run ? NACRE_OK : write_header(v, report->new_sequence);
 }

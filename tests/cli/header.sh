@@ -120,6 +120,39 @@ for force in "" --force; do
 done
 holds "nothing changed" cmp r before
 works "the passphrase of now opens it" "$NACRE" ls --passfile pass2 r
+
+# From the midst of one: its keys open what is there, and the older one comes back.
+make_volume s
+head -c 4000000 /dev/urandom >data
+# shellcheck disable=SC2086
+"$NACRE" put $pass s data / || not_ok "put"
+# shellcheck disable=SC2086
+"$NACRE" rekey $pass --json --rate 200K s >lines 2>/dev/null </dev/null &
+slow=$!
+holds "a rotation is under way" eventually grep -q '"phase":"rekey"' lines
+kill -TERM $slow
+wait $slow 2>/dev/null
+"$NACRE" header backup s s1 2>/dev/null
+# shellcheck disable=SC2086
+works "and comes to its end later" "$NACRE" rekey $pass --json s
+# shellcheck disable=SC2086
+works "a backup from its midst: --dry-run" "$NACRE" header restore $pass --dry-run s s1
+holds "is known for one" grep -q "midst of a rotation: .* were it restored" "$err"
+# shellcheck disable=SC2086
+works "is restored" "$NACRE" header restore $pass --json s s1
+holds "and tells of the older key" json_is "$out" 'r["older_key"]' True
+holds "and warns of it" grep -q "midst of a rotation" "$err"
+# shellcheck disable=SC2086
+works "rekey takes it away again" "$NACRE" rekey $pass --json s
+holds "the report is its last line" sh -c "tail -1 '$out' >last"
+holds "resumed" json_is last 'r["resumed"]' True
+"$NACRE" header backup s s2 2>/dev/null
+# shellcheck disable=SC2086
+works "a backup from after its end" "$NACRE" header restore $pass --json s s2
+holds "has one key" json_is "$out" 'r["older_key"]' False
+holds "and no warning" sh -c "! grep -q rotation '$err'"
+# shellcheck disable=SC2086
+works "the content is there" sh -c "$NACRE cat $pass s data | cmp - data"
 if can_mount && mkdir m && "$NACRE" mount --passfile pass v m 2>/dev/null; then
   works "backup of a mounted volume" "$NACRE" header backup v b3
   # shellcheck disable=SC2086

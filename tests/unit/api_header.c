@@ -333,6 +333,7 @@ static void one_of_the_midst(void **state) {
   take_backup(f);
   replace_key(f);
   restore(f, &report);
+  assert_true(report.older_key);
   assert_true(has_later(f, 0));
 }
 
@@ -374,6 +375,7 @@ static void one_of_before_a_rotation(void **state) {
     close_volume(f);
     if (!full) {
       restore(f, &report);
+      assert_false(report.older_key);
       continue;
     }
     assert_int_equal(open_by(f, 0, f->backup, false, false), NACRE_ERR_ROLLED_BACK);
