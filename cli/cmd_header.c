@@ -12,6 +12,7 @@
 #include "escape.h"
 #include "options.h"
 #include "report.h"
+#include "slot_access.h"
 #include "slots.h"
 #include "volume.h"
 
@@ -84,33 +85,35 @@ static int write_backup(const char *path, const uint8_t *bytes, bool force) {
 }
 
 static int copy_checked(const char *path, const struct volume_options *o, uint8_t *bytes) {
-  const struct nacre_target target = volume_target(path);
-  struct nacre_public_info info;
-  secret_harden_process();
-  int code = volume_check(path, true, &info);
+  struct slot_access access;
+  const int code = slot_access_open(&access, path, o, SLOT_ACCESS_HEADER);
   if (code != EXIT_DONE)
     return code;
-  struct credential_wanted wanted = {.volume = path, .source = &o->credential, .info = &info, .slot = o->slot};
-  enum nacre_err err = NACRE_ERR_CREDENTIAL;
-  code = credential_prepare(&wanted);
-  for (int attempt = 0; code == EXIT_DONE && attempt < wanted.attempts && err == NACRE_ERR_CREDENTIAL; attempt++) {
-    nacre_credential *cred = NULL;
-    if (credential_ask(&wanted, attempt, &cred))
-      err = nacre_header_backup(&target, cred, o->kdf_memory_max_bytes, bytes);
-    else
-      code = wanted.code;
-    nacre_credential_free(cred);
-  }
-  if (code == EXIT_DONE && err != NACRE_OK)
-    code = report_library(path, err);
-  credential_done(&wanted);
-  return code;
+  const enum nacre_err err = nacre_header_copy(access.header, bytes);
+  return slot_access_close(&access, err == NACRE_OK ? EXIT_DONE : report_library(path, err));
 }
 
 static int copy_unchecked(const char *path, uint8_t *bytes) {
-  const struct nacre_target target = volume_target(path);
-  const enum nacre_err err = nacre_header_backup(&target, NULL, 0, bytes);
-  return err == NACRE_OK ? EXIT_DONE : report_library(path, err);
+  struct mounts mounts;
+  const char *container;
+  int code = mounts_container(&mounts, path, &container);
+  if (code == EXIT_DONE) {
+    const struct nacre_target target = volume_target(container);
+    const enum nacre_err err = nacre_header_backup(&target, NULL, NULL, bytes);
+    code = err == NACRE_OK ? EXIT_DONE : report_library(path, err);
+  }
+  mounts_free(&mounts);
+  return code;
+}
+
+/* What says how it is to be opened asks for a check, which an unchecked copy would pass over. */
+static int check_asked(const char *path, const struct volume_options *o) {
+  if (credential_is_given(&o->credential) || (o->slot < 0 && o->expect_id == NULL && !o->credential.recovery_key))
+    return EXIT_DONE;
+  return report_error(
+      EXIT_USAGE, path,
+      "--slot, --expect-id and --recovery-key go with a credential, which a backup takes from options "
+      "alone");
 }
 
 static int header_backup(const struct command *self, int argc, char **argv) {
@@ -120,10 +123,13 @@ static int header_backup(const struct command *self, int argc, char **argv) {
   if (parsed != OPTIONS_RUN)
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
   const bool checked = credential_is_given(&o.volume.credential);
+  int code = check_asked(argv[0], &o.volume);
+  if (code != EXIT_DONE)
+    return code;
   uint8_t *bytes = malloc(NACRE_HEADER_BYTES);
-  int code = bytes == NULL ? report_no_memory()
-             : checked     ? copy_checked(argv[0], &o.volume, bytes)
-                           : copy_unchecked(argv[0], bytes);
+  code = bytes == NULL ? report_no_memory()
+         : checked     ? copy_checked(argv[0], &o.volume, bytes)
+                       : copy_unchecked(argv[0], bytes);
   if (code == EXIT_DONE)
     code = write_backup(argv[1], bytes, o.force);
   free(bytes);

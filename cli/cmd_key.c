@@ -95,7 +95,7 @@ static int key_add(const struct command *self, int argc, char **argv) {
     code = kdf_options_cost(&o.kdf, &cost);
   struct slot_access access;
   if (code == EXIT_DONE)
-    code = slot_access_open(&access, argv[0], &o.volume, false);
+    code = slot_access_open(&access, argv[0], &o.volume, SLOT_ACCESS_CHANGE);
   if (code != EXIT_DONE)
     return code;
   struct secret recovery = {0};
@@ -128,7 +128,7 @@ static int key_remove(const struct command *self, int argc, char **argv) {
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
   struct slot_access access;
-  code = slot_access_open(&access, argv[0], &o.volume, false);
+  code = slot_access_open(&access, argv[0], &o.volume, SLOT_ACCESS_CHANGE);
   if (code != EXIT_DONE)
     return code;
   const uint32_t index = own_slot(&access, o.slot);
@@ -216,7 +216,7 @@ static int key_change(const struct command *self, int argc, char **argv) {
   if (code != EXIT_DONE)
     return code;
   struct slot_access access;
-  code = slot_access_open(&access, argv[0], &o.volume, false);
+  code = slot_access_open(&access, argv[0], &o.volume, SLOT_ACCESS_CHANGE);
   if (code != EXIT_DONE)
     return code;
   struct secret recovery = {0};
@@ -276,7 +276,7 @@ static int key_list(const struct command *self, int argc, char **argv) {
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
   struct slot_access access;
-  code = slot_access_open(&access, argv[0], &o.volume, true);
+  code = slot_access_open(&access, argv[0], &o.volume, SLOT_ACCESS_READ);
   if (code != EXIT_DONE)
     return code;
   struct nacre_slot_info slots[NACRE_SLOTS_MAX];
@@ -304,52 +304,26 @@ static int key_list(const struct command *self, int argc, char **argv) {
 
 /* ---- key test ------------------------------------------------------------------------------------- */
 
-/* The first slot that one of the credentials opens. */
-static int test_all(const char *path, struct credential_wanted *wanted, uint64_t memory_max_bytes, uint32_t *index,
-                    enum nacre_slot_kind *kind) {
-  const struct nacre_target target = volume_target(path);
-  enum nacre_err err = NACRE_ERR_CREDENTIAL;
-  for (int attempt = 0; attempt < wanted->attempts && err == NACRE_ERR_CREDENTIAL; attempt++) {
-    nacre_credential *cred = NULL;
-    if (!credential_ask(wanted, attempt, &cred))
-      return wanted->code;
-    err = nacre_slot_test(&target, cred, memory_max_bytes, index);
-    *kind = nacre_credential_kind(cred);
-    nacre_credential_free(cred);
-  }
-  return err == NACRE_OK ? EXIT_DONE : report_library(path, err);
-}
-
 static int key_test(const struct command *self, int argc, char **argv) {
   struct key_options o = KEY_OPTIONS_NONE;
   const struct option_group groups[] = {VOLUME_GROUPS(&o.volume), {0}};
   int code;
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
-  secret_harden_process();
-  struct nacre_public_info info;
-  code = volume_check(argv[0], true, &info);
+  struct slot_access access;
+  code = slot_access_open(&access, argv[0], &o.volume, SLOT_ACCESS_HEADER);
   if (code != EXIT_DONE)
     return code;
-  struct credential_wanted wanted = {
-      .volume = argv[0], .source = &o.volume.credential, .info = &info, .slot = o.volume.slot};
-  uint32_t index = 0;
-  enum nacre_slot_kind kind = NACRE_SLOT_EMPTY;
-  code = credential_prepare(&wanted);
-  if (code == EXIT_DONE)
-    code = test_all(argv[0], &wanted, o.volume.kdf_memory_max_bytes, &index, &kind);
-  credential_done(&wanted);
-  if (code != EXIT_DONE)
-    return code;
+  const char *kind = slot_kind_name(nacre_credential_kind(access.opener));
   if (report_is_json()) {
     struct json_object *report = json_object_new_object();
-    report_json_add(report, "slot", json_object_new_int64(index));
-    report_json_add(report, "kind", json_object_new_string(slot_kind_name(kind)));
+    report_json_add(report, "slot", json_object_new_int64(access.opened));
+    report_json_add(report, "kind", json_object_new_string(kind));
     report_print_json(report);
   } else {
-    (void)printf("slot %u (%s)\n", (unsigned)index, slot_kind_name(kind));
+    (void)printf("slot %u (%s)\n", (unsigned)access.opened, kind);
   }
-  return EXIT_DONE;
+  return slot_access_close(&access, EXIT_DONE);
 }
 
 /* ---- key id --------------------------------------------------------------------------------------- */
@@ -361,7 +335,7 @@ static int key_id(const struct command *self, int argc, char **argv) {
   if (!parse(self, groups, &argc, &argv, &code))
     return code;
   struct slot_access access;
-  code = slot_access_open(&access, argv[0], &o.volume, true);
+  code = slot_access_open(&access, argv[0], &o.volume, SLOT_ACCESS_READ);
   if (code != EXIT_DONE)
     return code;
   char text[HEX_TEXT_BYTES(32)];

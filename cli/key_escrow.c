@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mounts.h"
 #include "options.h"
 #include "report.h"
 #include "slots.h"
@@ -71,6 +72,28 @@ static int write_file(const char *name, const char *bytes, size_t len) {
   return code;
 }
 
+static int read_from(const char *path, const char *container, int *slot, char *body, size_t room, size_t *len) {
+  struct nacre_public_info info;
+  int code = volume_check(container, true, &info);
+  if (code == EXIT_DONE)
+    code = choose_slot(path, &info, slot);
+  if (code != EXIT_DONE)
+    return code;
+  const struct nacre_target target = volume_target(container);
+  const enum nacre_err err = nacre_slot_body(&target, (uint32_t)*slot, body, room, len);
+  return err == NACRE_OK ? EXIT_DONE : report_library(path, err);
+}
+
+static int read_body(const char *path, int *slot, char *body, size_t room, size_t *len) {
+  struct mounts mounts;
+  const char *container;
+  int code = mounts_container(&mounts, path, &container);
+  if (code == EXIT_DONE)
+    code = read_from(path, container, slot, body, room, len);
+  mounts_free(&mounts);
+  return code;
+}
+
 int key_escrow(const struct command *self, int argc, char **argv) {
   struct escrow_options o = {.slot = -1};
   const struct option_group groups[] = {
@@ -78,23 +101,15 @@ int key_escrow(const struct command *self, int argc, char **argv) {
   const enum options_result parsed = options_parse(self, groups, 1, 1, &argc, &argv);
   if (parsed != OPTIONS_RUN)
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
-  const char *path = argv[0];
-  struct nacre_public_info info;
-  int code = volume_check(path, true, &info);
-  if (code == EXIT_DONE)
-    code = choose_slot(path, &info, &o.slot);
-  if (code != EXIT_DONE)
-    return code;
-  const struct nacre_target target = volume_target(path);
   char body[NACRE_SLOT_BODY_MAX_BYTES];
   size_t len = 0;
-  const enum nacre_err err = nacre_slot_body(&target, (uint32_t)o.slot, body, sizeof body, &len);
-  if (err != NACRE_OK)
-    return report_library(path, err);
+  const int code = read_body(argv[0], &o.slot, body, sizeof body, &len);
+  if (code != EXIT_DONE)
+    return code;
   if (o.output != NULL)
     return write_file(o.output, body, len);
   if (isatty(STDOUT_FILENO))
-    return report_error(EXIT_USAGE, path,
+    return report_error(EXIT_USAGE, argv[0],
                         "what is in the slot is not for a terminal; give -o FILE, or pipe it to age");
   return write_to(STDOUT_FILENO, "stdout", body, len);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "report.h"
 
@@ -37,6 +38,23 @@ const struct control_mount *mounts_find(const struct mounts *mounts, const char 
     if (control_matches(&mounts->list[i], path))
       return &mounts->list[i];
   return NULL;
+}
+
+static bool is_folder(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int mounts_container(struct mounts *mounts, const char *path, const char **container) {
+  *mounts = (struct mounts){0};
+  *container = path;
+  if (!is_folder(path))
+    return EXIT_DONE;
+  const int code = mounts_load(mounts);
+  const struct control_mount *mount = mounts_find(mounts, path);
+  if (mount != NULL)
+    *container = mount->volume;
+  return code;
 }
 
 bool mounts_do(const char *path, mounts_do_fn fn, void *arg, int *code) {

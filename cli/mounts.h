@@ -25,5 +25,8 @@ typedef int (*mounts_do_fn)(void *arg, const char *path, const struct control_mo
 bool mounts_do(const char *path, mounts_do_fn fn, void *arg, int *code);
 /* By its folder or its container. NULL if it is not mounted. */
 const struct control_mount *mounts_find(const struct mounts *mounts, const char *path);
+/* The container that a path means: a folder's is what is mounted on it, anything else is itself. Nobody is asked
+ * about what is no folder. Exit code; freed with mounts_free also when it fails, what was found too. */
+int mounts_container(struct mounts *mounts, const char *path, const char **container);
 
 #endif

@@ -44,6 +44,13 @@ void progress_library(void *arg, const char *what, uint64_t done, uint64_t total
     progress_show(arg, "%.50s: %" PRIu64, what, done);
 }
 
+void progress_keyslots(void *arg, const char *what, uint64_t done, uint64_t total) {
+  struct progress *progress = arg;
+  (void)what;
+  progress->last_ms = now_ms() - PROGRESS_INTERVAL_MS;
+  progress_show(progress, "trying keyslot %" PRIu64 " of %" PRIu64, done + 1, total);
+}
+
 void progress_clear(struct progress *progress) {
   if (progress->shown)
     (void)fputs("\r\033[K", stderr);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "interrupt.h"
 #include "progress.h"
 #include "report.h"
 #include "secret.h"
@@ -32,30 +33,37 @@ static int open_here(struct slot_access *a, bool read_only) {
   return EXIT_DONE;
 }
 
-/* ---- Mounted ---- */
-
-static enum nacre_err look(const struct slot_access *a, const nacre_credential *cred, struct nacre_slot_info *infos,
-                           size_t *count, uint32_t *opened, uint8_t fingerprint[32]) {
-  const struct nacre_target target = volume_target(a->container);
-  infos_start(infos, count);
-  return nacre_slot_look(&target, cred, a->options->kdf_memory_max_bytes, infos, count, opened, fingerprint);
-}
+/* ---- The header alone ---- */
 
 static int find_opener(struct slot_access *a, struct credential_wanted *wanted) {
-  struct nacre_slot_info infos[NACRE_SLOTS_MAX];
-  size_t count;
+  const struct nacre_target target = volume_target(a->container);
+  const struct nacre_unlock_options unlock = {.struct_size = sizeof unlock,
+                                              .kdf_memory_max_bytes = a->options->kdf_memory_max_bytes,
+                                              .use_slot = a->options->slot >= 0,
+                                              .slot = a->options->slot >= 0 ? a->options->slot : 0,
+                                              .progress = progress_keyslots,
+                                              .progress_arg = wanted->progress,
+                                              .cancel = interrupt_catch()};
   enum nacre_err err = NACRE_ERR_CREDENTIAL;
   for (int attempt = 0; attempt < wanted->attempts && err == NACRE_ERR_CREDENTIAL; attempt++) {
     nacre_credential_free(a->opener);
     a->opener = NULL;
     if (!credential_ask(wanted, attempt, &a->opener))
       return wanted->code;
-    err = look(a, a->opener, infos, &count, &a->opened, a->fingerprint);
+    err = nacre_header_unlock(&target, a->opener, &unlock, &a->header);
   }
-  return err == NACRE_OK ? EXIT_DONE : report_library(a->path, err);
+  progress_clear(wanted->progress);
+  struct nacre_header_info info = {.struct_size = sizeof info};
+  if (err == NACRE_OK)
+    err = nacre_header_get_info(a->header, &info);
+  if (err != NACRE_OK)
+    return report_library(a->path, err);
+  a->opened = info.slot;
+  memcpy(a->fingerprint, info.fingerprint, sizeof a->fingerprint);
+  return EXIT_DONE;
 }
 
-static int open_mounted(struct slot_access *a) {
+static int unlock_header(struct slot_access *a) {
   struct nacre_public_info info;
   secret_harden_process();
   int code = volume_check_options(a->path, a->options);
@@ -81,27 +89,34 @@ static int open_mounted(struct slot_access *a) {
   return code;
 }
 
-int slot_access_open(struct slot_access *a, const char *path, const struct volume_options *options, bool read_only) {
-  *a = (struct slot_access){.path = path, .options = options};
-  int code = mounts_load(&a->mounts);
+static int find_mount(struct slot_access *a) {
+  struct stat st;
+  const int code = mounts_load(&a->mounts);
   if (code == EXIT_DONE)
-    a->mount = mounts_find(&a->mounts, path);
-  if (code == EXIT_DONE && a->mount != NULL) {
-    struct stat st;
-    a->container = stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? a->mount->volume : path;
-    code = open_mounted(a);
-  } else if (code == EXIT_DONE) {
-    code = open_here(a, read_only);
-  }
+    a->mount = mounts_find(&a->mounts, a->path);
+  a->container = a->mount != NULL && stat(a->path, &st) == 0 && S_ISDIR(st.st_mode) ? a->mount->volume : a->path;
+  return code;
+}
+
+int slot_access_open(struct slot_access *a, const char *path, const struct volume_options *options,
+                     enum slot_access_use use) {
+  *a = (struct slot_access){.path = path, .options = options};
+  int code = use == SLOT_ACCESS_HEADER ? mounts_container(&a->mounts, path, &a->container) : find_mount(a);
+  if (code == EXIT_DONE && (a->mount != NULL || use == SLOT_ACCESS_HEADER))
+    code = unlock_header(a);
+  else if (code == EXIT_DONE)
+    code = open_here(a, use == SLOT_ACCESS_READ);
   return code == EXIT_DONE ? code : slot_access_close(a, code);
 }
 
 int slot_access_close(struct slot_access *a, int code) {
   if (a->vol != NULL)
     code = volume_close(a->path, a->vol, code);
+  nacre_header_free(a->header);
   nacre_credential_free(a->opener);
   mounts_free(&a->mounts);
   *a = (struct slot_access){.path = a->path};
+  interrupt_deliver();
   return code;
 }
 
@@ -113,7 +128,7 @@ int slot_access_list(struct slot_access *a, struct nacre_slot_info *infos, size_
   if (a->vol != NULL)
     err = nacre_slot_list(a->vol, infos, count);
   else
-    err = look(a, a->opener, infos, count, NULL, NULL);
+    err = nacre_header_list(a->header, infos, count);
   return err == NACRE_OK ? EXIT_DONE : report_library(a->path, err);
 }
 
@@ -130,10 +145,8 @@ static int send_order(struct slot_access *a, struct nacre_slot_order *order, uin
   uint8_t bytes[NACRE_SLOT_ORDER_MAX_BYTES];
   char message[MESSAGE_BYTES] = "";
   size_t len = 0;
-  const struct nacre_target target = volume_target(a->container);
   order->struct_size = sizeof *order;
-  order->kdf_memory_max_bytes = a->options->kdf_memory_max_bytes;
-  enum nacre_err err = nacre_slot_order_make(&target, a->opener, order, bytes, &len);
+  enum nacre_err err = nacre_header_order(a->header, order, bytes, &len);
   if (err != NACRE_OK)
     return report_library(a->path, err);
   err = control_key(a->mount, bytes, len, index, message, sizeof message);

@@ -1,5 +1,6 @@
-/* The keyslots of a volume, wherever it is: opened here, or, where it is mounted, read beside the mount's process and
- * changed by an order to it. Errors are said; what is returned is an exit code. */
+/* The keyslots of a volume, wherever it is: opened here, or, where it is mounted, its header unlocked beside the
+ * mount's process and changed by an order to it. One key derivation either way. Errors are said; what is returned is
+ * an exit code. */
 #ifndef NACRE_CLI_SLOT_ACCESS_H
 #define NACRE_CLI_SLOT_ACCESS_H
 
@@ -12,14 +13,18 @@ struct slot_access {
   nacre_credential *opener; /* what opened it */
   uint32_t opened;          /* the slot of that */
   uint8_t fingerprint[32];  /* the volume's */
-  nacre_volume *vol;        /* NULL: it is mounted */
+  nacre_volume *vol;        /* opened here; else NULL, and then it is: */
+  nacre_header *header;
   struct mounts mounts;
   const struct control_mount *mount;
   const char *container; /* of the mount */
 };
 
-/* read_only: nothing will be changed. */
-int slot_access_open(struct slot_access *a, const char *path, const struct volume_options *options, bool read_only);
+/* What is to be done: changes, reading all that there is to know, or, whoever has it open, reading the header. */
+enum slot_access_use { SLOT_ACCESS_CHANGE, SLOT_ACCESS_READ, SLOT_ACCESS_HEADER };
+
+int slot_access_open(struct slot_access *a, const char *path, const struct volume_options *options,
+                     enum slot_access_use use);
 /* Returns `code`, or the failure's code if that was EXIT_DONE. */
 int slot_access_close(struct slot_access *a, int code);
 

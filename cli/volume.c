@@ -247,7 +247,7 @@ int volume_open(const struct volume_request *request, nacre_volume **out) {
   take_choice(request->options, &open_options);
   struct progress progress;
   progress_start(&progress);
-  open_options.progress = progress_library;
+  open_options.progress = progress_keyslots;
   open_options.progress_arg = &progress;
   struct credential_wanted wanted = {.volume = request->backup == NULL ? request->path : request->backup->path,
                                      .source = &request->options->credential,

@@ -22,7 +22,7 @@
  *   rekey slots_only=0 cipher=0 drop=0 rate=0
  *                 as nacre_rekey, with the numbers of its options; lines "progress ..", then
  *                 ok resumed=0 epoch=.. rewritten=.. wiped=..
- *   key order=HEX carries out an order of nacre_slot_order_make: ok slot=.., durable
+ *   key order=HEX carries out an order of nacre_header_order: ok slot=.., durable
  *   any           error CODE MESSAGE, CODE being a nacre_err; NACRE_ERR_ARGUMENT for a request that this process
  *                 does not know, being of another version, so that it can't be asked
  *

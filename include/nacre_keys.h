@@ -30,9 +30,37 @@ NACRE_CALL enum nacre_err nacre_slot_remove(nacre_volume *vol, uint32_t index, b
 /* Replace what opens a slot; a new key pair is drawn, the name is kept. */
 NACRE_CALL enum nacre_err nacre_slot_change(nacre_volume *vol, uint32_t index, const nacre_credential *cred,
                                             const struct nacre_kdf_cost *kdf);
-/* Which slot a credential opens, without opening the volume (works while it is in use). */
+
+/* How a header is unlocked without opening the volume, which may be in use. NULL: all zero. */
+struct nacre_unlock_options {
+  size_t struct_size;
+  uint64_t kdf_memory_max_bytes; /* ceiling; 0: NACRE_KDF_MEMORY_MAX_BYTES */
+  int slot;                      /* use only this slot if use_slot is set */
+  bool use_slot;
+  nacre_progress_fn progress; /* "keyslots": so many of the total were tried */
+  void *progress_arg;
+  nacre_cancel *cancel;
+};
+/* Which slot a credential opens. */
 NACRE_CALL enum nacre_err nacre_slot_test(const struct nacre_target *target, const nacre_credential *cred,
-                                          uint64_t kdf_memory_max_bytes, uint32_t *index);
+                                          const struct nacre_unlock_options *options, uint32_t *index);
+
+/* The header of a volume, unlocked: what a credential tells of a volume that another process may have open, at the
+ * price of one key derivation however much is asked. Used by one thread at a time. The store of its target stays open
+ * until nacre_header_free. */
+typedef struct nacre_header nacre_header;
+NACRE_CALL enum nacre_err nacre_header_unlock(const struct nacre_target *target, const nacre_credential *cred,
+                                              const struct nacre_unlock_options *options, nacre_header **out);
+NACRE_API void nacre_header_free(nacre_header *header);
+struct nacre_header_info {
+  size_t struct_size;
+  uint8_t volume_id[16];
+  uint8_t fingerprint[32]; /* as in struct nacre_volume_info */
+  uint32_t slot;           /* the one that the credential opened */
+};
+NACRE_CALL enum nacre_err nacre_header_get_info(nacre_header *header, struct nacre_header_info *info);
+/* As nacre_slot_list: what there was when it was unlocked, or since the last order that was made from it. */
+NACRE_CALL enum nacre_err nacre_header_list(nacre_header *header, struct nacre_slot_info *infos, size_t *count);
 
 /* Orders: a change of the keyslots of a volume that another process has open. One that can open a slot makes the
  * order, the one that has the volume open carries it out; nothing in it is secret, and it is good once, for the
@@ -46,21 +74,15 @@ struct nacre_slot_order {
   const nacre_credential *cred;     /* add, change: the new one */
   const struct nacre_kdf_cost *kdf; /* add, change; NULL: the default */
   const char *name;                 /* add, change; NULL: none, or the old one */
-  uint64_t kdf_memory_max_bytes;    /* ceiling on opening the slot of `opener` */
 };
 #define NACRE_SLOT_ORDER_MAX_BYTES 8192
-/* opener: a credential of the volume. `buf` has NACRE_SLOT_ORDER_MAX_BYTES; *len_bytes of it are the order. */
-NACRE_CALL enum nacre_err nacre_slot_order_make(const struct nacre_target *target, const nacre_credential *opener,
-                                                const struct nacre_slot_order *order, void *buf, size_t *len_bytes);
+/* `buf` has NACRE_SLOT_ORDER_MAX_BYTES; *len_bytes of them are the order. It is made from the header as it is now,
+ * which is read again: NACRE_ERR_IN_USE where what unlocked it does no more. */
+NACRE_CALL enum nacre_err nacre_header_order(nacre_header *header, const struct nacre_slot_order *order, void *buf,
+                                             size_t *len_bytes);
 /* Durable on return, like the calls above. NACRE_ERR_IN_USE where the keyslots were changed since it was made. */
 NACRE_CALL enum nacre_err nacre_slot_order_apply(nacre_volume *vol, const void *buf, size_t len_bytes,
                                                  uint32_t *index);
-/* nacre_slot_list without opening the volume, which may be in use. *opened: the slot that the credential opens;
- * `fingerprint` as in struct nacre_volume_info. Either may be NULL. */
-NACRE_CALL enum nacre_err nacre_slot_look(const struct nacre_target *target, const nacre_credential *cred,
-                                          uint64_t kdf_memory_max_bytes, struct nacre_slot_info *infos, size_t *count,
-                                          uint32_t *opened, uint8_t fingerprint[32]);
-
 /* ---- Backup of the header: without its header nobody opens a volume, and it is 256 KiB -------------------- */
 
 #define NACRE_HEADER_BYTES 262144u
@@ -69,7 +91,10 @@ NACRE_CALL enum nacre_err nacre_slot_look(const struct nacre_target *target, con
  * there and differ. What was copied opens the volume with the credentials that it has now for as long as its master
  * key is that of the volume's content, also those that are removed later. */
 NACRE_CALL enum nacre_err nacre_header_backup(const struct nacre_target *target, const nacre_credential *cred,
-                                              uint64_t kdf_memory_max_bytes, uint8_t header[NACRE_HEADER_BYTES]);
+                                              const struct nacre_unlock_options *options,
+                                              uint8_t header[NACRE_HEADER_BYTES]);
+/* The same of a header that is unlocked already, as it was then. */
+NACRE_CALL enum nacre_err nacre_header_copy(nacre_header *header, uint8_t bytes[NACRE_HEADER_BYTES]);
 
 struct nacre_restore_report {
   size_t struct_size;

@@ -24,24 +24,13 @@ static enum nacre_err take_unchecked(const struct headers *h, uint8_t *raw) {
   return NACRE_OK;
 }
 
-static enum nacre_err take_authentic(const struct headers *h, const struct nacre_credential *cred,
-                                     const struct unlock_options *options, uint8_t *raw) {
-  struct unlocked u = {0};
-  enum nacre_err err = unlock(h, cred, options, &u);
-  if (err == NACRE_OK)
-    memcpy(raw, h->raw[u.copy], FORMAT_HEADER_BYTES);
-  unlocked_free(&u);
-  return err;
-}
-
-enum nacre_err backup_header(struct store *store, const struct nacre_credential *cred,
-                             const struct unlock_options *options, uint8_t *raw) {
+enum nacre_err backup_header(struct store *store, uint8_t *raw) {
   struct headers *h = malloc(sizeof *h);
   if (!h)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   enum nacre_err err = headers_read(store, h);
   if (err == NACRE_OK)
-    err = cred ? take_authentic(h, cred, options, raw) : take_unchecked(h, raw);
+    err = take_unchecked(h, raw);
   headers_free(h);
   free(h);
   return err;

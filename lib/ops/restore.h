@@ -4,9 +4,8 @@
 
 #include "ops/volume.h"
 
-/* The header that a backup is to have. cred NULL: nothing tells whether it is authentic. */
-NACRE_MUST_USE enum nacre_err backup_header(struct store *store, const struct nacre_credential *cred,
-                                            const struct unlock_options *options, uint8_t *raw);
+/* The header that a backup is to have, where no credential tells whether it is authentic. */
+NACRE_MUST_USE enum nacre_err backup_header(struct store *store, uint8_t *raw);
 
 /* While a volume is opened by a backup, before anything is written: NACRE_ERR_ROLLED_BACK where the container's
  * header has keys of a later epoch, or, without force, may have. */

@@ -75,15 +75,13 @@ static void collect(const struct headers *h, const struct nacre_credential *cred
   }
 }
 
-/* With the master key, find the newest authentic copy. It must have the slot too: a credential that was removed and
- * lives on in a stale copy alone opens nothing. Which of two with one sequence is stale only the superblock tells, so
- * there it is the slot's own copy. */
-static enum nacre_err choose(const struct headers *h, const struct attempts *all, const struct attempt *a,
-                             struct unlocked *out) {
-  bool found = false;
+/* With the master key, find the newest authentic copy; of two with one sequence, that which is asked for first. */
+static enum nacre_err find_newest(const struct headers *h, const struct attempts *all, unsigned first,
+                                  struct unlocked *out, bool *found) {
+  *found = false;
   for (unsigned n = 0; n < HEADERS_COPIES; n++) {
-    unsigned copy = n == 0 ? a->copy : 1 - a->copy;
-    if (!is_there(h, all, copy) || (found && h->copy[copy].sequence <= h->copy[out->copy].sequence))
+    unsigned copy = n == 0 ? first : 1 - first;
+    if (!is_there(h, all, copy) || (*found && h->copy[copy].sequence <= h->copy[out->copy].sequence))
       continue;
     struct header_sealed *sealed = secmem_alloc(sizeof *sealed);
     if (!sealed)
@@ -98,8 +96,18 @@ static enum nacre_err choose(const struct headers *h, const struct attempts *all
     secmem_free(out->sealed);
     out->sealed = sealed;
     out->copy = copy;
-    found = true;
+    *found = true;
   }
+  return NACRE_OK;
+}
+
+/* The newest authentic copy must have the slot too: a credential that was removed and lives on in a stale copy alone
+ * opens nothing. Which of two with one sequence is stale only the superblock tells, so there it is the slot's own
+ * copy. */
+static enum nacre_err choose(const struct headers *h, const struct attempts *all, const struct attempt *a,
+                             struct unlocked *out) {
+  bool found;
+  ERR_TRY(find_newest(h, all, a->copy, out, &found));
   if (!found)
     return err_set(NACRE_ERR_DAMAGED, "slot %u opens, but no copy of the header is authentic", a->slot);
   if (!slot_equal(&h->copy[a->copy].slots[a->slot], &h->copy[out->copy].slots[a->slot]))
@@ -239,6 +247,25 @@ enum nacre_err unlock_other(const struct headers *h, const struct nacre_credenti
   }
   free(all);
   return err;
+}
+
+enum nacre_err unlock_again(const struct headers *was, const struct headers *now, struct unlocked *u) {
+  static const struct attempts both;
+  struct unlocked fresh = {.master_key = u->master_key};
+  bool found;
+  ERR_TRY(headers_usable(now));
+  enum nacre_err err = find_newest(now, &both, u->copy, &fresh, &found);
+  if (err == NACRE_OK &&
+      (!found || !slot_equal(&was->copy[u->copy].slots[u->slot], &now->copy[fresh.copy].slots[u->slot])))
+    err = err_set(NACRE_ERR_IN_USE, "the keyslots were changed meanwhile; try again");
+  if (err != NACRE_OK) {
+    secmem_free(fresh.sealed);
+    return err;
+  }
+  secmem_free(u->sealed);
+  u->sealed = fresh.sealed;
+  u->copy = fresh.copy;
+  return NACRE_OK;
 }
 
 void unlocked_free(struct unlocked *u) {

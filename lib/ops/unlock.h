@@ -35,6 +35,9 @@ NACRE_MUST_USE enum nacre_err unlock(const struct headers *h, const struct nacre
  * sealed part may be missing. After an error nothing of it is of use. */
 NACRE_MUST_USE enum nacre_err unlock_other(const struct headers *h, const struct nacre_credential *cred,
                                            const struct unlock_options *options, struct unlocked *u);
+/* Of headers that were read again, by the master key that is known, without a derivation. NACRE_ERR_IN_USE where it
+ * is no longer theirs, or the slot that opened `was` is not in them as it was. u stays as it is then. */
+NACRE_MUST_USE enum nacre_err unlock_again(const struct headers *was, const struct headers *now, struct unlocked *u);
 void unlocked_free(struct unlocked *u);
 
 #endif

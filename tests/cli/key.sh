@@ -86,8 +86,27 @@ run "$NACRE" ls --passfile pass v
 [ "$got" -eq 3 ]
 judge "then nothing opens: 3" $?
 
-# The second line of a descriptor is the new credential.
+# A slot that is named is the one that is tried, and no other.
+make_volume named
 make_volume two
+works "a second slot" "$NACRE" key add --passfile pass --new-key-file key $cheap named
+works "key test --slot" "$NACRE" key test --passfile pass --slot 0 named
+fails "key test of another slot: 3" 3 "slot 1" "$NACRE" key test --passfile pass --slot 1 named
+fails "of one that is empty: 3" 3 "slot 9" "$NACRE" key test --passfile pass --slot 9 named
+fails "of one that there is not: 2" 2 "0 to 31" "$NACRE" key test --passfile pass --slot 32 named
+fails "key list of another slot: 3" 3 "slot 1" "$NACRE" key list --passfile pass --slot 1 named
+fails "key remove with --open-slot another: 3" 3 "slot 1" "$NACRE" key remove --passfile pass --open-slot 1 --slot 1 named
+fails "header backup of another slot: 3" 3 "slot 1" "$NACRE" header backup --passfile pass --slot 1 named backup
+holds "makes no backup" test ! -e backup
+fails "header backup --slot without a credential is no unchecked one: 2" 2 "go with a credential" \
+  "$NACRE" header backup --slot 0 named backup
+works "header backup --slot" "$NACRE" header backup --key-file key --slot 1 named backup
+id=$("$NACRE" key id --passfile pass named)
+works "key test --expect-id" "$NACRE" key test --passfile pass --expect-id "$id" named
+fails "key test of another volume: 12" 12 "another volume" "$NACRE" key test --passfile pass --expect-id "$id" two
+fails "header backup of another volume: 12" 12 "another volume" "$NACRE" header backup --passfile pass --expect-id "$id" two b2
+
+# The second line of a descriptor is the new credential.
 got=0
 # shellcheck disable=SC2086
 cat pass pass2 | "$NACRE" key change --passphrase-fd 0 --new-passphrase-fd 0 $cheap two >"$out" 2>"$err" || got=$?

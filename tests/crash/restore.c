@@ -87,7 +87,7 @@ static void make_scene(struct scene *s) {
   const struct nacre_target target = {.struct_size = sizeof target, .ops = &disk_ops, .ctx = &s->base};
   nacre_volume *vol;
   report_must(vault_create(&vault, SIZE_BYTES), "making a volume");
-  report_must(nacre_header_backup(&target, NULL, 0, s->backup), "a backup");
+  report_must(nacre_header_backup(&target, NULL, NULL, s->backup), "a backup");
   report_must(vault_open(&vault, false, &vol), "opening it");
   report_must(nacre_mkdir(vol, "folder", 0700, NULL), "making a folder");
   report_must(nacre_slot_change(vol, 0, s->keys[1], NULL), "changing its key");

@@ -76,6 +76,61 @@ strangers() {
 check "not without a credential, nor of another volume" strangers
 
 # shellcheck disable=SC2086
+named() {
+  key add $pass --new-key-file "$TEST_TMP/key" $cheap "$dir"
+  slots $pass "$dir" | grep -q "(1, 'key-file'"
+  for at in "$dir" "$volume"; do
+    key test $pass --slot 0 "$at" | grep -q '^slot 0 (passphrase)$'
+    refused 3 key test $pass --slot 1 "$at"
+    refused 3 key list $pass --slot 1 "$at"
+    refused 3 key id $pass --slot 1 "$at"
+    refused 3 key add $pass --slot 1 --new-passfile "$TEST_TMP/pass2" $cheap "$at"
+    refused 3 key change $pass --open-slot 1 --slot 1 --new-passfile "$TEST_TMP/pass2" $cheap "$at"
+    refused 3 key remove $pass --open-slot 1 --slot 1 "$at"
+    refused 3 "$NACRE" header backup $pass --slot 1 "$at" "$TEST_TMP/backup"
+  done
+  key remove --key-file "$TEST_TMP/key" --open-slot 1 "$dir"
+  [ "$(slots $pass "$dir")" = "[(0, 'passphrase', None)]" ]
+}
+check "a slot that is named is the only one" named
+
+# The recipient's identity is nobody's here: what is written out is looked at alone.
+# shellcheck disable=SC2086
+by_folder() {
+  recipient=age179lha7v03ewjr3cmyza3yth9xl52kp5ucwh87p4s88c8mn4y4srs4j4nqu
+  key add $pass --escrow $recipient "$dir"
+  key escrow "$dir" >"$TEST_TMP/escrowed"
+  key escrow --slot 1 -o "$TEST_TMP/escrowed2" "$volume"
+  cmp "$TEST_TMP/escrowed" "$TEST_TMP/escrowed2"
+  head -n 1 "$TEST_TMP/escrowed" | grep -qx 'age-encryption.org/v1'
+  refused 3 key escrow --slot 0 "$dir"
+  key remove $pass --slot 1 "$dir"
+  "$NACRE" header backup $pass "$dir" "$TEST_TMP/b1"
+  "$NACRE" header backup "$dir" "$TEST_TMP/b2"
+  cmp "$TEST_TMP/b1" "$TEST_TMP/b2"
+  mkdir "$TEST_TMP/nothing"
+  refused 6 key test $pass "$TEST_TMP/nothing"
+  refused 6 key escrow "$TEST_TMP/nothing"
+}
+check "key test, key escrow and header backup by folder" by_folder
+
+# What is derived is said on a terminal, a line each.
+# shellcheck disable=SC2086
+at_a_terminal() {
+  python3 "$(dirname "$0")/../cli/at_terminal.py" -- "$NACRE" key "$@" >"$TEST_TMP/shown"
+}
+# shellcheck disable=SC2086
+once() {
+  at_a_terminal list $pass "$dir"
+  [ "$(grep -o 'trying keyslot' "$TEST_TMP/shown" | wc -l)" -eq 1 ]
+  at_a_terminal add $pass --new-key-file "$TEST_TMP/key" $cheap "$dir"
+  [ "$(grep -o 'trying keyslot 1 of 1' "$TEST_TMP/shown" | wc -l)" -eq 1 ]
+  at_a_terminal remove --key-file "$TEST_TMP/key" "$dir"
+  [ "$(grep -o 'trying keyslot 1 of 1' "$TEST_TMP/shown" | wc -l)" -eq 1 ]
+}
+check "one derivation a command, which is said" once
+
+# shellcheck disable=SC2086
 afterwards() {
   [ "$(cat "$dir/file")" = here ]
   key add $pass --new-key-file "$TEST_TMP/key" $cheap "$dir"

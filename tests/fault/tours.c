@@ -71,7 +71,7 @@ static void look_from_outside(struct tour *t) {
   nacre_cancel *cancel = NULL;
   double rate;
   TRY(nacre_probe(&t->target, &public));
-  TRY(nacre_slot_test(&t->target, t->cred, 0, &slot));
+  TRY(nacre_slot_test(&t->target, t->cred, NULL, &slot));
   open_by_asking(t);
   if (TRY(nacre_recovery_generate(text)) && TRY(nacre_credential_recovery(text, &cred)))
     nacre_credential_free(cred);

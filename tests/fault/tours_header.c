@@ -8,8 +8,8 @@ void tour_header(struct tour *t) {
                                              .memory_bytes = 8u << 20,
                                              .header_backup = backup,
                                              .header_backup_bytes = sizeof backup};
-  TRY(nacre_header_backup(&t->target, t->cred, 0, backup));
-  if (!TRY(nacre_header_backup(&t->target, NULL, 0, backup)) ||
+  TRY(nacre_header_backup(&t->target, t->cred, NULL, backup));
+  if (!TRY(nacre_header_backup(&t->target, NULL, NULL, backup)) ||
       !TRY(nacre_volume_open(&t->target, &options, t->cred, &t->vol)))
     return;
   TRY(nacre_header_restore(t->vol, true, &report));

@@ -142,8 +142,8 @@ static void a_destroyed_copy_is_mended(void **state) {
 static void headers_are_changed_and_restored_there(void **state) {
   struct fixture *f = *state;
   uint8_t backup[NACRE_HEADER_BYTES];
-  assert_int_equal(nacre_header_backup(&f->target, NULL, 0, backup), NACRE_OK);
-  assert_int_equal(nacre_header_backup(&f->body_target, NULL, 0, backup), NACRE_ERR_NOT_VOLUME);
+  assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, backup), NACRE_OK);
+  assert_int_equal(nacre_header_backup(&f->body_target, NULL, NULL, backup), NACRE_ERR_NOT_VOLUME);
   open_it(f, 0);
   assert_int_equal(nacre_slot_change(f->vol, 0, f->keys[1], NULL), NACRE_OK);
   close_it(f);

@@ -88,7 +88,7 @@ static bool opens(struct fixture *f, unsigned key) {
 }
 
 static void take_backup(struct fixture *f) {
-  assert_int_equal(nacre_header_backup(&f->target, NULL, 0, f->backup), NACRE_OK);
+  assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, f->backup), NACRE_OK);
 }
 
 /* Key 0 goes, key 1 comes. */
@@ -126,26 +126,26 @@ static void backups_are_the_header(void **state) {
   struct fixture *f = *state;
   uint8_t checked[NACRE_HEADER_BYTES], copy[NACRE_HEADER_BYTES];
   take_backup(f);
-  assert_int_equal(nacre_header_backup(&f->target, f->keys[0], 0, checked), NACRE_OK);
+  assert_int_equal(nacre_header_backup(&f->target, f->keys[0], NULL, checked), NACRE_OK);
   assert_memory_equal(checked, f->backup, sizeof checked);
   assert_int_equal(store_read(&f->memory, copy, sizeof copy, FORMAT_GROUP_1_OFFSET), NACRE_OK);
   assert_memory_equal(copy, f->backup, sizeof copy);
-  assert_int_equal(nacre_header_backup(&f->target, f->keys[1], 0, checked), NACRE_ERR_CREDENTIAL);
-  assert_int_equal(nacre_header_backup(&f->target, NULL, 0, NULL), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_header_backup(&f->target, f->keys[1], NULL, checked), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, NULL), NACRE_ERR_ARGUMENT);
 
   /* The copies differ in what nobody can judge without a credential. */
   copy[5000] ^= 1;
   assert_int_equal(store_write(&f->memory, copy, sizeof copy, FORMAT_GROUP_0_OFFSET), NACRE_OK);
-  assert_int_equal(nacre_header_backup(&f->target, NULL, 0, checked), NACRE_ERR_DAMAGED);
-  assert_int_equal(nacre_header_backup(&f->target, f->keys[0], 0, checked), NACRE_OK);
+  assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, checked), NACRE_ERR_DAMAGED);
+  assert_int_equal(nacre_header_backup(&f->target, f->keys[0], NULL, checked), NACRE_OK);
   assert_memory_equal(checked, f->backup, sizeof checked);
   /* One of them is there alone. */
   copy[0] ^= 1;
   assert_int_equal(store_write(&f->memory, copy, sizeof copy, FORMAT_GROUP_0_OFFSET), NACRE_OK);
-  assert_int_equal(nacre_header_backup(&f->target, NULL, 0, checked), NACRE_OK);
+  assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, checked), NACRE_OK);
   assert_memory_equal(checked, f->backup, sizeof checked);
   destroy_headers(f);
-  assert_int_equal(nacre_header_backup(&f->target, NULL, 0, checked), NACRE_ERR_NOT_VOLUME);
+  assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, checked), NACRE_ERR_NOT_VOLUME);
 }
 
 static void an_old_one_brings_keys_back(void **state) {
@@ -181,7 +181,7 @@ static void an_old_one_brings_keys_back(void **state) {
   assert_true(opens(f, 1));
 
   uint8_t between[NACRE_HEADER_BYTES];
-  assert_int_equal(nacre_header_backup(&f->target, NULL, 0, between), NACRE_OK);
+  assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, between), NACRE_OK);
   restore(f, &report);
   assert_true(opens(f, 0));
   assert_false(opens(f, 1));

@@ -97,7 +97,7 @@ static void test_slots_that_are_not_there(void **state) {
   ok(nacre_recovery_generate(text));
   ok(nacre_credential_recovery(text, &creds[2]));
   for (unsigned i = 0; i < 3; i++) {
-    assert_int_equal(nacre_slot_test(&a->target, creds[i], 0, &index), NACRE_ERR_CREDENTIAL);
+    assert_int_equal(nacre_slot_test(&a->target, creds[i], NULL, &index), NACRE_ERR_CREDENTIAL);
     assert_non_null(strstr(nacre_last_error(), kinds[i]));
     nacre_credential_free(creds[i]);
   }

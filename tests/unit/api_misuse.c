@@ -197,9 +197,9 @@ static void test_what_is_missing(void **state) {
   refused(nacre_slot_list(a->vol, NULL, &one));
   refused(nacre_slot_add(a->vol, NULL, NULL, NULL, &index));
   refused(nacre_slot_change(a->vol, 0, NULL, NULL));
-  refused(nacre_slot_test(&a->target, NULL, 0, &index));
-  refused(nacre_slot_test(&a->target, a->cred, 0, NULL));
-  refused(nacre_slot_test(NULL, a->cred, 0, &index));
+  refused(nacre_slot_test(&a->target, NULL, NULL, &index));
+  refused(nacre_slot_test(&a->target, a->cred, NULL, NULL));
+  refused(nacre_slot_test(NULL, a->cred, NULL, &index));
   ok(nacre_verify(a->vol, NULL, NULL, NULL, NULL, NULL, NULL)); /* the one answer that may be left out */
   refused(nacre_open(a->vol, NULL, NACRE_O_READ, 0, NULL, &file));
   refused(nacre_open(a->vol, "x", NACRE_O_READ, 0, NULL, NULL));

@@ -16,7 +16,12 @@ struct made {
 
 static enum nacre_err make(struct api *a, const nacre_credential *opener, const struct nacre_slot_order *order,
                            struct made *m) {
-  return nacre_slot_order_make(&a->target, opener, order, m->bytes, &m->len);
+  nacre_header *header = NULL;
+  enum nacre_err err = nacre_header_unlock(&a->target, opener, NULL, &header);
+  if (err == NACRE_OK)
+    err = nacre_header_order(header, order, m->bytes, &m->len);
+  nacre_header_free(header);
+  return err;
 }
 
 static enum nacre_err apply(struct api *a, const struct made *m, uint32_t *index) {
@@ -30,35 +35,40 @@ static void test_add_change_remove(void **state) {
       .struct_size = sizeof order, .what = NACRE_SLOT_ADD, .cred = second, .name = "two"};
   struct nacre_slot_info infos[4] = {{.struct_size = sizeof infos[0]}};
   struct nacre_volume_info info = {.struct_size = sizeof info};
-  uint8_t fingerprint[32];
+  struct nacre_header_info seen = {.struct_size = sizeof seen};
+  nacre_header *header = NULL;
   size_t count = 4;
-  uint32_t index = 9, opened = 9;
+  uint32_t index = 9;
   struct made m;
   ok(make(a, a->cred, &order, &m));
   ok(apply(a, &m, &index));
   assert_int_equal(index, 1);
-  ok(nacre_slot_test(&a->target, second, 0, &index));
+  ok(nacre_slot_test(&a->target, second, NULL, &index));
   assert_int_equal(apply(a, &m, &index), NACRE_ERR_IN_USE); /* once is enough */
 
   order = (struct nacre_slot_order){.struct_size = sizeof order, .what = NACRE_SLOT_CHANGE, .slot = 1, .cred = third};
   ok(make(a, second, &order, &m));
   ok(apply(a, &m, &index));
-  assert_int_equal(nacre_slot_test(&a->target, second, 0, &index), NACRE_ERR_CREDENTIAL);
-  ok(nacre_slot_look(&a->target, third, 0, infos, &count, &opened, fingerprint));
+  assert_int_equal(nacre_slot_test(&a->target, second, NULL, &index), NACRE_ERR_CREDENTIAL);
+  ok(nacre_header_unlock(&a->target, third, NULL, &header));
+  ok(nacre_header_list(header, infos, &count));
+  ok(nacre_header_get_info(header, &seen));
   assert_int_equal(count, 2);
-  assert_int_equal(opened, 1);
+  assert_int_equal(seen.slot, 1);
   assert_string_equal(infos[1].name, "two");
   ok(nacre_volume_get_info(a->vol, &info));
-  assert_memory_equal(info.fingerprint, fingerprint, 32);
+  assert_memory_equal(info.fingerprint, seen.fingerprint, 32);
+  assert_memory_equal(info.volume_id, seen.volume_id, 16);
+  nacre_header_free(header);
 
   order = (struct nacre_slot_order){.struct_size = sizeof order, .what = NACRE_SLOT_REMOVE, .slot = 0};
   ok(make(a, third, &order, &m));
   ok(apply(a, &m, &index));
-  assert_int_equal(nacre_slot_test(&a->target, a->cred, 0, &index), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, a->cred, NULL, &index), NACRE_ERR_CREDENTIAL);
   order.slot = 1;
   ok(make(a, third, &order, &m));
   assert_int_equal(apply(a, &m, &index), NACRE_ERR_WEAK);
-  ok(nacre_slot_test(&a->target, third, 0, &index));
+  ok(nacre_slot_test(&a->target, third, NULL, &index));
   order.slot = 5;
   ok(make(a, third, &order, &m));
   assert_int_equal(apply(a, &m, &index), NACRE_ERR_NOT_FOUND);
@@ -90,7 +100,7 @@ static void test_forgeries(void **state) {
   ok(make(b, b->cred, &order, &other));
   assert_int_equal(apply(a, &other, &index), NACRE_ERR_CREDENTIAL);
   (void)api_free((void **)&b);
-  assert_int_equal(nacre_slot_test(&a->target, second, 0, &index), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, second, NULL, &index), NACRE_ERR_CREDENTIAL);
   ok(apply(a, &m, &index)); /* as it was */
   nacre_credential_free(second);
 }
@@ -108,9 +118,95 @@ static void test_made_before_a_change(void **state) {
   const struct nacre_rekey_options options = {.struct_size = sizeof options, .slots_only = true};
   ok(nacre_rekey(a->vol, &options, NULL));
   assert_int_equal(apply(a, &m, &index), NACRE_ERR_CREDENTIAL);
-  assert_int_equal(nacre_slot_test(&a->target, second, 0, &index), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, second, NULL, &index), NACRE_ERR_CREDENTIAL);
   nacre_credential_free(second);
   nacre_credential_free(third);
+}
+
+static void count_call(void *arg, const char *what, uint64_t done, uint64_t total) {
+  (void)done;
+  (void)total;
+  *(unsigned *)arg += strcmp(what, "keyslots") == 0;
+}
+
+/* All that a header is asked comes from one derivation. */
+static void test_unlocked_once(void **state) {
+  struct api *a = *state;
+  nacre_credential *second = raw_key(2), *third = raw_key(3);
+  unsigned tried = 0;
+  const struct nacre_unlock_options options = {
+      .struct_size = sizeof options, .progress = count_call, .progress_arg = &tried};
+  struct nacre_slot_order order = {.struct_size = sizeof order, .what = NACRE_SLOT_ADD, .cred = second};
+  struct nacre_slot_info infos[4] = {{.struct_size = sizeof infos[0]}};
+  uint8_t *copy = malloc(NACRE_HEADER_BYTES), *backup = malloc(NACRE_HEADER_BYTES);
+  nacre_header *header = NULL;
+  size_t count = 4;
+  uint32_t index;
+  struct made m;
+  ok(nacre_header_unlock(&a->target, a->cred, &options, &header));
+  ok(nacre_header_copy(header, copy));
+  ok(nacre_header_backup(&a->target, a->cred, NULL, backup));
+  assert_memory_equal(copy, backup, NACRE_HEADER_BYTES);
+  ok(nacre_header_order(header, &order, m.bytes, &m.len));
+  ok(apply(a, &m, &index));
+  /* Its own change, and another's, are in the header that the next order is made from. */
+  ok(nacre_slot_add(a->vol, third, NULL, NULL, &index));
+  order = (struct nacre_slot_order){.struct_size = sizeof order, .what = NACRE_SLOT_REMOVE, .slot = 1};
+  ok(nacre_header_order(header, &order, m.bytes, &m.len));
+  ok(apply(a, &m, &index));
+  ok(nacre_header_order(header, &order, m.bytes, &m.len));
+  ok(nacre_header_list(header, infos, &count));
+  assert_int_equal(count, 2);
+  assert_int_equal(infos[1].index, 2);
+  assert_int_equal(tried, 1);
+  /* What unlocked it is gone: nothing comes of it any more. */
+  ok(nacre_slot_remove(a->vol, 0, false));
+  order.slot = 2;
+  assert_int_equal(nacre_header_order(header, &order, m.bytes, &m.len), NACRE_ERR_IN_USE);
+  nacre_header_free(header);
+  ok(nacre_volume_close(a->vol));
+  ok(nacre_volume_open(&a->target, NULL, third, &a->vol));
+  ok(nacre_header_unlock(&a->target, third, NULL, &header));
+  const struct nacre_rekey_options anew = {.struct_size = sizeof anew, .slots_only = true};
+  ok(nacre_rekey(a->vol, &anew, NULL));
+  assert_int_equal(nacre_header_order(header, &order, m.bytes, &m.len), NACRE_ERR_IN_USE);
+  nacre_header_free(header);
+  free(copy);
+  free(backup);
+  nacre_credential_free(second);
+  nacre_credential_free(third);
+}
+
+/* A slot that is named is tried, and no other. */
+static void test_the_slot_that_is_named(void **state) {
+  struct api *a = *state;
+  nacre_credential *second = raw_key(2);
+  struct nacre_unlock_options options = {.struct_size = sizeof options, .use_slot = true, .slot = 1};
+  uint8_t *copy = malloc(NACRE_HEADER_BYTES);
+  nacre_header *header = NULL;
+  uint32_t index = 9;
+  ok(nacre_slot_add(a->vol, second, NULL, NULL, &index));
+  assert_int_equal(nacre_slot_test(&a->target, a->cred, &options, &index), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_header_unlock(&a->target, a->cred, &options, &header), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_header_backup(&a->target, a->cred, &options, copy), NACRE_ERR_CREDENTIAL);
+  ok(nacre_slot_test(&a->target, second, &options, &index));
+  assert_int_equal(index, 1);
+  ok(nacre_header_backup(&a->target, second, &options, copy));
+  options.slot = 7;
+  assert_int_equal(nacre_slot_test(&a->target, second, &options, &index), NACRE_ERR_CREDENTIAL);
+  options.slot = -1;
+  assert_int_equal(nacre_slot_test(&a->target, second, &options, &index), NACRE_ERR_ARGUMENT);
+  options.slot = NACRE_SLOTS_MAX;
+  assert_int_equal(nacre_slot_test(&a->target, second, &options, &index), NACRE_ERR_ARGUMENT);
+  options = (struct nacre_unlock_options){.struct_size = sizeof options};
+  ok(nacre_cancel_new(&options.cancel));
+  nacre_cancel_fire(options.cancel);
+  assert_int_equal(nacre_slot_test(&a->target, second, &options, &index), NACRE_ERR_CANCELLED);
+  assert_int_equal(nacre_header_backup(&a->target, second, &options, copy), NACRE_ERR_CANCELLED);
+  nacre_cancel_free(options.cancel);
+  assert_null(header);
+  free(copy);
+  nacre_credential_free(second);
 }
 
 static void test_misuse(void **state) {
@@ -123,17 +219,31 @@ static void test_misuse(void **state) {
   assert_int_equal(make(a, a->cred, &order, &m), NACRE_ERR_ARGUMENT);
   assert_int_equal(nacre_slot_order_apply(a->vol, NULL, 10, NULL), NACRE_ERR_ARGUMENT);
   assert_int_equal(nacre_slot_order_apply(NULL, m.bytes, 10, NULL), NACRE_ERR_ARGUMENT);
-  assert_int_equal(nacre_slot_look(&a->target, NULL, 0, NULL, NULL, NULL, NULL), NACRE_ERR_ARGUMENT);
+  nacre_header *header = NULL;
+  assert_int_equal(nacre_header_unlock(&a->target, NULL, NULL, &header), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_header_unlock(&a->target, a->cred, NULL, NULL), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_header_unlock(NULL, a->cred, NULL, &header), NACRE_ERR_ARGUMENT);
+  ok(nacre_header_unlock(&a->target, a->cred, NULL, &header));
+  size_t count = 1;
+  order.cred = a->cred;
+  assert_int_equal(nacre_header_order(header, &order, NULL, &m.len), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_header_order(header, NULL, m.bytes, &m.len), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_header_order(NULL, &order, m.bytes, &m.len), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_header_list(header, NULL, &count), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_header_get_info(header, NULL), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_header_get_info(NULL, NULL), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_header_copy(header, NULL), NACRE_ERR_ARGUMENT);
+  nacre_header_free(header);
+  nacre_header_free(NULL);
 }
 
 #define WITH_VOLUME(test) cmocka_unit_test_setup_teardown(test, api_make, api_free)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      WITH_VOLUME(test_add_change_remove),
-      WITH_VOLUME(test_forgeries),
-      WITH_VOLUME(test_made_before_a_change),
-      WITH_VOLUME(test_misuse),
+      WITH_VOLUME(test_add_change_remove),      WITH_VOLUME(test_forgeries),
+      WITH_VOLUME(test_made_before_a_change),   WITH_VOLUME(test_unlocked_once),
+      WITH_VOLUME(test_the_slot_that_is_named), WITH_VOLUME(test_misuse),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

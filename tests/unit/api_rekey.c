@@ -97,10 +97,10 @@ static void test_keeps_and_drops_slots(void **state) {
   struct nacre_rekey_options options = {.struct_size = sizeof options, .drop_slots = 1u << 7 | 1u << 31};
   ok(nacre_rekey(a->vol, &options, NULL));
   for (unsigned i = 1; i < 32; i++) {
-    enum nacre_err err = nacre_slot_test(&a->target, keys[i], 0, &index);
+    enum nacre_err err = nacre_slot_test(&a->target, keys[i], NULL, &index);
     assert_int_equal(err, i == 7 || i == 31 ? NACRE_ERR_CREDENTIAL : NACRE_OK);
   }
-  ok(nacre_slot_test(&a->target, a->cred, 0, &index));
+  ok(nacre_slot_test(&a->target, a->cred, NULL, &index));
   assert_int_equal(nacre_rekey(a->vol, &options, NULL), NACRE_ERR_NOT_FOUND); /* 7 is empty now */
   options.drop_slots = ~(1u << 7 | 1u << 31);
   assert_int_equal(nacre_rekey(a->vol, &options, NULL), NACRE_ERR_WEAK);

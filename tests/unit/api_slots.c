@@ -100,19 +100,19 @@ static void test_each_kind(void **state) {
     assert_int_equal(infos[1].kind, kind);
     assert_string_equal(infos[1].name, "of a kind");
     assert_true(infos[1].created_s > 0);
-    ok(nacre_slot_test(&a->target, opens ? opens : first, 0, &opened));
+    ok(nacre_slot_test(&a->target, opens ? opens : first, NULL, &opened));
     assert_int_equal(opened, 1);
     reopen(a, opens ? opens : first, 1);
     read_slot(a, 0, 1, was);
     ok(nacre_slot_change(a->vol, 1, second, &cheap));
     assert_false(survives(a, was, 216));    /* in either copy, now */
     if (opens && kind != NACRE_SLOT_ESCROW) /* whose recipient is the same */
-      assert_int_equal(nacre_slot_test(&a->target, opens, 0, &opened), NACRE_ERR_CREDENTIAL);
-    ok(nacre_slot_test(&a->target, later ? later : second, 0, &opened));
+      assert_int_equal(nacre_slot_test(&a->target, opens, NULL, &opened), NACRE_ERR_CREDENTIAL);
+    ok(nacre_slot_test(&a->target, later ? later : second, NULL, &opened));
     read_slot(a, 1, 1, is);
     ok(nacre_slot_remove(a->vol, 1, false));
     assert_false(survives(a, is, 216));
-    assert_int_equal(nacre_slot_test(&a->target, later ? later : second, 0, &opened), NACRE_ERR_CREDENTIAL);
+    assert_int_equal(nacre_slot_test(&a->target, later ? later : second, NULL, &opened), NACRE_ERR_CREDENTIAL);
     reopen(a, a->cred, 0);
     nacre_credential_free(first);
     nacre_credential_free(second);
@@ -136,7 +136,7 @@ static void test_full_of_all_kinds(void **state) {
     if (kind == NACRE_SLOT_RECOVERY)
       continue;
     nacre_credential *cred = opener(kind, i);
-    ok(nacre_slot_test(&a->target, cred, 0, &slot));
+    ok(nacre_slot_test(&a->target, cred, NULL, &slot));
     assert_true(slot == i || kind == NACRE_SLOT_ESCROW);
     nacre_credential_free(cred);
   }
@@ -149,15 +149,15 @@ static void test_neither_half_opens(void **state) {
   uint32_t slot;
   ok(nacre_slot_add(a->vol, both, &cheap, NULL, &slot));
   ok(nacre_credential_passphrase(key, 3, &half));
-  assert_int_equal(nacre_slot_test(&a->target, half, 0, &slot), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, half, NULL, &slot), NACRE_ERR_CREDENTIAL);
   nacre_credential_free(half);
   ok(nacre_credential_key_file(key, sizeof key, &half));
-  assert_int_equal(nacre_slot_test(&a->target, half, 0, &slot), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, half, NULL, &slot), NACRE_ERR_CREDENTIAL);
   nacre_credential_free(half);
   ok(nacre_credential_passphrase_and_key_file(key, 3, wrong, sizeof wrong, &half));
-  assert_int_equal(nacre_slot_test(&a->target, half, 0, &slot), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, half, NULL, &slot), NACRE_ERR_CREDENTIAL);
   nacre_credential_free(half);
-  ok(nacre_slot_test(&a->target, both, 0, &slot));
+  ok(nacre_slot_test(&a->target, both, NULL, &slot));
   nacre_credential_free(both);
 }
 
@@ -167,7 +167,7 @@ static void test_escrow(void **state) {
   uint8_t first[NACRE_SLOT_BODY_MAX_BYTES], second[NACRE_SLOT_BODY_MAX_BYTES];
   size_t first_len = 0, second_len = 0;
   uint32_t slot;
-  assert_int_equal(nacre_slot_test(&a->target, identity, 0, &slot), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, identity, NULL, &slot), NACRE_ERR_CREDENTIAL);
   assert_non_null(strstr(nacre_last_error(), "no slot for the age identity"));
   ok(nacre_slot_add(a->vol, recipient, NULL, NULL, &slot));
   ok(nacre_slot_add(a->vol, recipient, NULL, NULL, &slot));
@@ -175,10 +175,10 @@ static void test_escrow(void **state) {
   ok(nacre_slot_body(&a->target, 2, second, sizeof second, &second_len));
   assert_memory_equal(first, "age-encryption.org/v1\n", 22);
   assert_memory_not_equal(first, second, first_len); /* a key each */
-  assert_int_equal(nacre_slot_test(&a->target, recipient, 0, &slot), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, recipient, NULL, &slot), NACRE_ERR_CREDENTIAL);
   assert_non_null(strstr(nacre_last_error(), "wrong"));
   ok(nacre_credential_escrow_identity(OTHER_IDENTITY, &other));
-  assert_int_equal(nacre_slot_test(&a->target, other, 0, &slot), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&a->target, other, NULL, &slot), NACRE_ERR_CREDENTIAL);
   assert_non_null(strstr(nacre_last_error(), "wrong age identity"));
   assert_int_equal(nacre_slot_add(a->vol, identity, NULL, NULL, &slot), NACRE_ERR_ARGUMENT);
   struct nacre_open_options options = {.struct_size = sizeof options, .use_slot = true, .slot = 2};

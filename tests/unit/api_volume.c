@@ -406,15 +406,15 @@ static void test_slots(void **state) {
   assert_string_equal(infos[0].name, "first");
   assert_string_equal(infos[1].name, "second");
   assert_int_equal(infos[1].kind, NACRE_SLOT_RAW_KEY);
-  assert_int_equal(nacre_slot_test(&f->target, f->other, 0, &slot), NACRE_OK);
+  assert_int_equal(nacre_slot_test(&f->target, f->other, NULL, &slot), NACRE_OK);
   assert_int_equal(slot, 1);
 
   nacre_credential *third = NULL;
   const uint8_t key[32] = {3};
   assert_int_equal(nacre_credential_raw_key(key, &third), NACRE_OK);
   assert_int_equal(nacre_slot_change(f->vol, 1, third, NULL), NACRE_OK);
-  assert_int_equal(nacre_slot_test(&f->target, f->other, 0, &slot), NACRE_ERR_CREDENTIAL);
-  assert_int_equal(nacre_slot_test(&f->target, third, 0, &slot), NACRE_OK);
+  assert_int_equal(nacre_slot_test(&f->target, f->other, NULL, &slot), NACRE_ERR_CREDENTIAL);
+  assert_int_equal(nacre_slot_test(&f->target, third, NULL, &slot), NACRE_OK);
   count = 1;
   assert_int_equal(nacre_slot_list(f->vol, infos, &count), NACRE_OK);
   assert_true(count == 2);
@@ -459,7 +459,8 @@ static void test_passphrase_and_recovery_key(void **state) {
   close_volume(f);
   assert_int_equal(open_with(f, passphrase, false), NACRE_OK);
   close_volume(f);
-  assert_int_equal(nacre_slot_test(&f->target, passphrase, 16u << 20, &slot), NACRE_ERR_LIMIT);
+  const struct nacre_unlock_options little = {.struct_size = sizeof little, .kdf_memory_max_bytes = 16u << 20};
+  assert_int_equal(nacre_slot_test(&f->target, passphrase, &little, &slot), NACRE_ERR_LIMIT);
   struct nacre_open_options options = {.struct_size = sizeof options, .use_slot = true, .slot = 0};
   assert_int_equal(nacre_volume_open(&f->target, &options, passphrase, &f->vol), NACRE_ERR_CREDENTIAL);
   nacre_credential_free(passphrase);
@@ -569,7 +570,7 @@ static void test_files_are_locked(void **state) {
   uint32_t slot = 9;
   assert_int_equal(nacre_probe(&f->target, &info), NACRE_OK);
   assert_true(info.in_use);
-  assert_int_equal(nacre_slot_test(&f->target, f->cred, 0, &slot), NACRE_OK);
+  assert_int_equal(nacre_slot_test(&f->target, f->cred, NULL, &slot), NACRE_OK);
   f->vol = first;
   close_volume(f);
   assert_int_equal(unlink(path), 0);
