@@ -133,12 +133,13 @@ static void put_row(FILE *out, const struct audit_volume *volume, size_t number)
   put(out, volume->info.label);
   (void)fputs("</td><td>", out);
   put_kinds(out, volume);
-  (void)fprintf(out, "</td><td>%s</td><td>%" PRIu32 "</td><td>%s</td></tr>\n",
+  (void)fprintf(out, "</td><td>%s</td><td>%" PRIu32 "%s</td><td>%s</td></tr>\n",
                 volume->recovery && volume->escrow ? "both"
                 : volume->recovery                 ? "recovery key"
                 : volume->escrow                   ? "escrow"
                                                    : "none",
                 volume->info.header_copies_valid,
+                volume->info.header_copies_valid == 2 && !volume->info.header_copies_equal ? ", which differ" : "",
                 volume->guessable ? audit_usd_text(volume->guess_usd[1], usd) : "no passphrase");
 }
 
@@ -159,7 +160,7 @@ static void put_table(FILE *out, const struct audit *audit) {
 }
 
 static void put_facts(FILE *out, const struct audit_volume *volume) {
-  char id[33], text[SLOT_TEXT_BYTES], name[16], size[SIZE_TEXT_BYTES];
+  char id[33], text[SLOT_TEXT_BYTES], name[16], size[SIZE_TEXT_BYTES], copies[HEADERS_TEXT_BYTES];
   const char *cipher = nacre_cipher_name(volume->info.cipher);
   (void)fputs("<dl>\n", out);
   if (volume->name != NULL)
@@ -170,6 +171,8 @@ static void put_facts(FILE *out, const struct audit_volume *volume) {
     put_field(out, "Label", volume->info.label);
   put_field(out, "Cipher", cipher != NULL ? cipher : "unknown");
   put_field(out, "Size", size_text(volume->info.container_bytes, size));
+  if (volume->problem[0] == '\0')
+    put_field(out, "Header copies", headers_text(&volume->info, volume->origin == AUDIT_BACKUP ? 1 : 2, copies));
   put_field(out, "In use", !volume->info.in_use ? "no" : volume->mounted_on != NULL ? volume->mounted_on : "yes");
   for (int i = 0; i < NACRE_SLOTS_MAX; i++) {
     if (volume->info.slots[i].kind == NACRE_SLOT_EMPTY)

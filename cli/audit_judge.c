@@ -122,6 +122,11 @@ static void judge_volume(struct audit_volume *volume) {
     add_reason(volume, AUDIT_AT_RISK,
                "one of the two copies of its header is destroyed; opening it once for writing "
                "mends that");
+  if (volume->info.header_copies_valid == 2 && !volume->info.header_copies_equal)
+    add_reason(volume, AUDIT_AT_RISK,
+               "the two copies of its header differ: one is damaged, or a change broke off%s; opening it once for "
+               "writing mends that",
+               volume->info.in_use ? ", or is being made right now" : "");
   if (!has_any(volume))
     add_reason(volume, AUDIT_AT_RISK, "it has no credential: nobody can open it");
   judge_guessing(volume);

@@ -55,7 +55,7 @@ static bool read_slots(struct json_object *record, struct nacre_public_info *inf
 
 static bool read_info(struct json_object *record, struct nacre_public_info *info) {
   uint64_t version = 0, copies = 0;
-  struct json_object *in_use;
+  struct json_object *in_use, *equal;
   if (!json_object_is_type(record, json_type_object) ||
       !hex_read(json_field_text(record, "volume_id"), info->volume_id, 16) ||
       !json_field_number(record, "format_version", UINT32_MAX, &version) ||
@@ -70,6 +70,9 @@ static bool read_info(struct json_object *record, struct nacre_public_info *info
       info->cipher = (enum nacre_cipher)i;
   (void)snprintf(info->label, sizeof info->label, "%s", json_field_text(record, "label"));
   info->in_use = json_object_object_get_ex(record, "in_use", &in_use) && json_object_get_boolean(in_use);
+  /* A record of before this was known tells of copies that were taken for equal. */
+  const bool told = json_object_object_get_ex(record, "header_copies_equal", &equal);
+  info->header_copies_equal = copies == 2 && (!told || json_object_get_boolean(equal));
   return read_slots(record, info);
 }
 

@@ -49,7 +49,7 @@ static void print_volume(const struct audit_volume *volume) {
   char *path = escape_text(volume->path, false);
   (void)printf("%s: %s\n", path != NULL ? path : "", audit_verdict_text(volume->verdict));
   free(path);
-  char id[33], size[SIZE_TEXT_BYTES], copies[32];
+  char id[33], size[SIZE_TEXT_BYTES], copies[HEADERS_TEXT_BYTES];
   if (volume->name != NULL)
     print_field("record of", volume->name);
   print_field("what", audit_origin_text(volume->origin));
@@ -59,9 +59,7 @@ static void print_volume(const struct audit_volume *volume) {
   if (volume->problem[0] == '\0') {
     print_field("cipher", cipher_text(volume->info.cipher));
     print_field("size", size_text(volume->info.container_bytes, size));
-    (void)snprintf(copies, sizeof copies, "%" PRIu32 " of %d readable", volume->info.header_copies_valid,
-                   volume->origin == AUDIT_BACKUP ? 1 : 2);
-    print_field("headers", copies);
+    print_field("headers", headers_text(&volume->info, volume->origin == AUDIT_BACKUP ? 1 : 2, copies));
     print_slots(volume);
   }
   if (volume->info.in_use)
@@ -119,6 +117,7 @@ static struct json_object *volume_json(const struct audit_volume *volume) {
   report_json_add(object, "in_use", json_object_new_boolean(info->in_use));
   report_json_add(object, "mounted_on", volume->mounted_on != NULL ? report_json_text(volume->mounted_on) : NULL);
   report_json_add(object, "header_copies_valid", json_object_new_int64(info->header_copies_valid));
+  report_json_add(object, "header_copies_equal", json_object_new_boolean(info->header_copies_equal));
   report_json_add(object, "slots", slots);
   report_json_add(object, "recovery", json_object_new_boolean(volume->recovery));
   report_json_add(object, "escrow", json_object_new_boolean(volume->escrow));

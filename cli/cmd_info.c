@@ -32,6 +32,7 @@ static void print_json(const char *path, const struct nacre_public_info *info, c
   report_json_add(report, "in_use", json_object_new_boolean(info->in_use));
   report_json_add(report, "mounted_on", mounted_on != NULL ? report_json_text(mounted_on) : NULL);
   report_json_add(report, "header_copies_valid", json_object_new_int64(info->header_copies_valid));
+  report_json_add(report, "header_copies_equal", json_object_new_boolean(info->header_copies_equal));
   struct json_object *slots = json_object_new_array();
   for (int i = 0; i < NACRE_SLOTS_MAX; i++)
     if (info->slots[i].kind != NACRE_SLOT_EMPTY)
@@ -41,7 +42,7 @@ static void print_json(const char *path, const struct nacre_public_info *info, c
 }
 
 static void print_text(const struct nacre_public_info *info, const char *mounted_on) {
-  char id[HEX_TEXT_BYTES(16)], size[SIZE_TEXT_BYTES];
+  char id[HEX_TEXT_BYTES(16)], size[SIZE_TEXT_BYTES], headers[HEADERS_TEXT_BYTES];
   (void)hex_text(info->volume_id, 16, id);
   (void)printf("volume id   %s\n", id);
   if (info->label[0] != '\0') {
@@ -59,7 +60,7 @@ static void print_text(const struct nacre_public_info *info, const char *mounted
     escape_print(stdout, mounted_on);
     (void)printf("\n");
   }
-  (void)printf("headers     %" PRIu32 " of 2 readable\n", info->header_copies_valid);
+  (void)printf("headers     %s\n", headers_text(info, 2, headers));
   for (int i = 0; i < NACRE_SLOTS_MAX; i++) {
     if (info->slots[i].kind == NACRE_SLOT_EMPTY)
       continue;

@@ -243,6 +243,9 @@ struct nacre_public_info {
   bool in_use;                  /* the container is open somewhere; known for a path only */
   uint32_t header_copies_valid; /* structurally, 0 to 2 */
   struct nacre_public_slot slots[NACRE_SLOTS_MAX];
+  /* Both are there, byte for byte the same. Else the other fields are of the copy with the higher sequence, and one
+   * of the two is damaged, or a change broke off or is just being made: which one is good only a credential tells. */
+  bool header_copies_equal;
 };
 NACRE_CALL enum nacre_err nacre_probe(const struct nacre_target *target, struct nacre_public_info *info);
 /* The public body of a slot that has one, from the header copy that nacre_probe reports: as it stands there, which

@@ -31,6 +31,8 @@ static enum nacre_err describe(const struct headers *h, struct nacre_public_info
       give_header(&h->copy[i], info);
     info->header_copies_valid += h->state[i] == NACRE_OK;
   }
+  info->header_copies_equal =
+      info->header_copies_valid == HEADERS_COPIES && memcmp(h->raw[0], h->raw[1], FORMAT_HEADER_BYTES) == 0;
   if (!best)
     return headers_usable(h);
   give_header(best, info);

@@ -2,6 +2,8 @@
 # Finding volumes and judging them, without any credential; labels, names and records that mean harm.
 . "$(dirname "$0")/cli_lib.sh"
 cd "$TEST_TMP" || exit 1
+XDG_STATE_HOME=$TEST_TMP/state
+export XDG_STATE_HOME
 mkdir -p all/sub/deep empty
 label=$(printf '<script>alert(1)</script>\033[2J\342\200\256x"'"'"'&</style>\377')
 # shellcheck disable=SC2086
@@ -103,6 +105,39 @@ cp -r all/sub/good all/second
 run "$NACRE" audit --json all/sub/good all/second
 holds "a copy of a volume is noticed" json_is "$out" '[v["verdict"] for v in r["volumes"]]' "['weak', 'weak']"
 rm all/second
+
+
+# Copies of the header that differ: by one byte that nobody can judge without a credential, or by a change of one.
+cp all/sub/good flipped
+python3 -c '
+with open("flipped", "r+b") as file:
+    file.seek((16 << 20) + 4096 + 40)
+    byte = file.read(1)[0]
+    file.seek((16 << 20) + 4096 + 40)
+    file.write(bytes([byte ^ 1]))'
+cp all/sub/good behind
+# shellcheck disable=SC2086
+"$NACRE" key add $pass --no-anchor --new-passfile pass2 $cheap behind >/dev/null 2>&1
+dd if=all/sub/good of=behind bs=256K count=1 skip=64 seek=64 conv=notrunc 2>/dev/null
+for differing in flipped behind; do
+  run "$NACRE" audit --json $differing
+  [ "$got" -eq 13 ] && json_is "$out" '(r["volumes"][0]["header_copies_valid"], r["volumes"][0]["header_copies_equal"])' "(2, False)"
+  judge "a header whose copies differ is at risk ($differing)" $?
+  holds "and why" json_is "$out" 'r["volumes"][0]["reasons"][0].split(":")[0]' "the two copies of its header differ"
+  works "info" "$NACRE" info $differing
+  holds "tells it, too" grep -q '^headers  *2 of 2 readable, and they differ$' "$out"
+  "$NACRE" info --json $differing >rec
+  run "$NACRE" audit --info rec
+  [ "$got" -eq 13 ] && grep -q 'copies of its header differ' "$out"
+  judge "so does a record" $?
+  # shellcheck disable=SC2086
+  "$NACRE" mkdir $pass --no-anchor $differing /mends || not_ok "mkdir"
+  works "opening it for writing mends that" "$NACRE" audit --json $differing
+  holds "they are equal" json_is "$out" 'r["volumes"][0]["header_copies_equal"]' True
+done
+works "two that are equal" "$NACRE" info --json all/sub/good
+holds "are said to be" json_is "$out" '(r["header_copies_valid"], r["header_copies_equal"])' "(2, True)"
+rm flipped behind
 
 fails "what is not there: 1" 1 "cannot look" "$NACRE" audit nothing
 run "$NACRE" audit nothing all/sub/good

@@ -134,8 +134,14 @@ static void backups_are_the_header(void **state) {
   assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, NULL), NACRE_ERR_ARGUMENT);
 
   /* The copies differ in what nobody can judge without a credential. */
+  struct nacre_public_info info = {.struct_size = sizeof info};
+  assert_int_equal(nacre_probe(&f->target, &info), NACRE_OK);
+  assert_true(info.header_copies_equal);
   copy[5000] ^= 1;
   assert_int_equal(store_write(&f->memory, copy, sizeof copy, FORMAT_GROUP_0_OFFSET), NACRE_OK);
+  assert_int_equal(nacre_probe(&f->target, &info), NACRE_OK);
+  assert_int_equal(info.header_copies_valid, 2);
+  assert_false(info.header_copies_equal);
   assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, checked), NACRE_ERR_DAMAGED);
   assert_int_equal(nacre_header_backup(&f->target, f->keys[0], NULL, checked), NACRE_OK);
   assert_memory_equal(checked, f->backup, sizeof checked);
@@ -144,6 +150,9 @@ static void backups_are_the_header(void **state) {
   assert_int_equal(store_write(&f->memory, copy, sizeof copy, FORMAT_GROUP_0_OFFSET), NACRE_OK);
   assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, checked), NACRE_OK);
   assert_memory_equal(checked, f->backup, sizeof checked);
+  assert_int_equal(nacre_probe(&f->target, &info), NACRE_OK);
+  assert_int_equal(info.header_copies_valid, 1);
+  assert_false(info.header_copies_equal);
   destroy_headers(f);
   assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, checked), NACRE_ERR_NOT_VOLUME);
 }
