@@ -153,56 +153,85 @@ static int fill_create(const struct create_options *o, struct nacre_create_optio
   return code != EXIT_DONE ? code : kdf_options_cost(&o->kdf, &create->kdf);
 }
 
-/* Add a recovery key's slot to the new volume and leave its text in `text`. */
-static int add_recovery(const char *path, const struct paper *paper, const nacre_credential *cred,
-                        struct secret *text) {
-  const struct volume_options options = VOLUME_OPTIONS_NONE;
-  const struct volume_request request = {.path = path, .options = &options, .cred = cred};
+static void note_created(const char *path, const struct nacre_public_info *info) {
+  report_note(path, "created, with %s", nacre_cipher_name(info->cipher));
+}
+
+/* What --json prints; NULL without it. */
+static struct json_object *created_report(const char *path, const struct nacre_public_info *info,
+                                          const struct secret *recovery) {
+  if (!report_is_json())
+    return NULL;
+  char id[HEX_TEXT_BYTES(16)];
+  (void)hex_text(info->volume_id, 16, id);
+  struct json_object *report = json_object_new_object();
+  report_json_add(report, "volume", report_json_text(path));
+  report_json_add(report, "volume_id", json_object_new_string(id));
+  report_json_add(report, "cipher", json_object_new_string(nacre_cipher_name(info->cipher)));
+  report_json_add(report, "recovery_key", recovery->bytes != NULL ? json_object_new_string(recovery->bytes) : NULL);
+  return report;
+}
+
+static void print_created(const char *path, const struct nacre_public_info *info) {
+  const struct secret none = {0};
+  if (report_is_json())
+    report_print_json(created_report(path, info, &none));
+  else
+    note_created(path, info);
+}
+
+/* Into a slot of the new volume, and to whoever asked for it, or out of the slot again. */
+static int give_recovery(const char *path, nacre_volume *vol, const struct paper *paper,
+                         const struct nacre_public_info *info, bool fresh) {
   const struct credential_source source = {.passphrase_fd = -1, .recovery_key = true};
   const struct credential_policy policy = {.volume = path};
-  nacre_credential *recovery = NULL;
-  int code = credential_read_new(&source, &policy, text, &recovery);
-  nacre_volume *vol = NULL;
-  if (code == EXIT_DONE)
-    code = paper_write(paper, path, text);
-  const bool written = code == EXIT_DONE;
-  if (code == EXIT_DONE)
-    code = volume_open(&request, &vol);
+  struct secret text = {0};
+  struct paper_slot slot = {.name = PAPER_SLOT_NAME};
+  nacre_credential *cred = NULL;
+  int code = credential_read_new(&source, &policy, &text, &cred);
   if (code == EXIT_DONE) {
-    uint32_t index = 0;
-    const enum nacre_err err = nacre_slot_add(vol, recovery, NULL, "recovery key", &index);
+    const enum nacre_err err = nacre_slot_add(vol, cred, NULL, slot.name, &slot.index);
     if (err != NACRE_OK)
       code = report_library(path, err);
-    code = volume_close(path, vol, code);
   }
-  if (written && code != EXIT_DONE)
-    paper_drop(paper);
-  nacre_credential_free(recovery);
+  nacre_credential_free(cred);
+  if (code == EXIT_DONE) {
+    note_created(path, info);
+    code = paper_hand_over(paper, path, &slot, &text, created_report(path, info, &text),
+                           fresh ? "no volume is made" : "the new volume has none");
+    if (code == EXIT_DONE)
+      report_note(path, "that is the recovery key: it opens the volume like a passphrase; write it down and keep it "
+                        "away from the volume");
+    else if (nacre_slot_remove(vol, slot.index, false) != NACRE_OK && !fresh)
+      (void)report_error(code, path, "slot %u has a recovery key that nobody knows; remove it by nacre key remove",
+                         (unsigned)slot.index);
+  }
+  secret_free(&text);
   return code;
 }
 
-static void print_created(const char *path, const struct paper *paper, const struct secret *recovery) {
+/* A recovery key of the new volume, or an error, said, and no page. */
+static int add_recovery(const char *path, const struct paper *paper, const struct nacre_public_info *info, bool fresh,
+                        const nacre_credential *cred) {
   const struct nacre_target target = volume_target(path);
-  struct nacre_public_info info = {.struct_size = sizeof info};
-  const bool known = nacre_probe(&target, &info) == NACRE_OK;
-  if (report_is_json()) {
-    char id[HEX_TEXT_BYTES(16)];
-    (void)hex_text(info.volume_id, 16, id);
-    struct json_object *report = json_object_new_object();
-    report_json_add(report, "volume", report_json_text(path));
-    report_json_add(report, "volume_id", known ? json_object_new_string(id) : NULL);
-    report_json_add(report, "cipher", known ? json_object_new_string(nacre_cipher_name(info.cipher)) : NULL);
-    report_json_add(report, "recovery_key", recovery->bytes != NULL ? json_object_new_string(recovery->bytes) : NULL);
-    report_print_json(report);
-    return;
+  struct progress progress;
+  const struct nacre_open_options options = {.struct_size = sizeof options,
+                                             .cancel = interrupt_catch(),
+                                             .progress = progress_keyslots,
+                                             .progress_arg = &progress};
+  nacre_volume *vol = NULL;
+  progress_start(&progress);
+  enum nacre_err err = nacre_volume_open(&target, &options, cred, &vol);
+  progress_clear(&progress);
+  if (err != NACRE_OK)
+    return report_library(path, err);
+  int code = give_recovery(path, vol, paper, info, fresh);
+  err = nacre_volume_close(vol);
+  if (err != NACRE_OK && code == EXIT_DONE) {
+    paper_drop(paper);
+    code = report_library(path, err);
   }
-  if (known)
-    report_note(path, "created, with %s", nacre_cipher_name(info.cipher));
-  if (recovery->bytes == NULL)
-    return;
-  paper_show(paper, path, recovery);
-  report_note(path, "that is the recovery key: it opens the volume like a passphrase; write it down and keep it "
-                    "away from the volume");
+  return code;
 }
 
 static void remove_made(const char *path, const char *header) {
@@ -210,6 +239,18 @@ static void remove_made(const char *path, const char *header) {
     (void)unlink(path);
   if (header != NULL)
     (void)unlink(header);
+}
+
+static int finish(const char *path, const struct create_options *o, bool fresh, const nacre_credential *cred) {
+  const struct nacre_target target = volume_target(path);
+  struct nacre_public_info info = {.struct_size = sizeof info};
+  const enum nacre_err err = nacre_probe(&target, &info);
+  if (err != NACRE_OK)
+    return report_library(path, err);
+  if (o->recovery_key)
+    return add_recovery(path, &o->paper, &info, fresh, cred);
+  print_created(path, &info);
+  return EXIT_DONE;
 }
 
 /* Make the volume, then its recovery key if one is wanted; what is half made is removed. */
@@ -224,17 +265,13 @@ static int create(const char *path, const struct create_options *o, struct nacre
   const bool fresh_header = volume_header.path != NULL && access(volume_header.path, F_OK) != 0;
   const enum nacre_err err = nacre_create(&target, options, cred);
   progress_clear(&progress);
-  struct secret recovery = {0};
   int code = EXIT_DONE;
   if (err != NACRE_OK)
     code = err == NACRE_ERR_IN_USE ? volume_report_in_use(path) : report_library(path, err);
-  else if (o->recovery_key)
-    code = add_recovery(path, &o->paper, cred, &recovery);
-  if (code == EXIT_DONE)
-    print_created(path, &o->paper, &recovery);
-  else if (err != NACRE_ERR_IN_USE && err != NACRE_ERR_EXISTS)
+  else
+    code = finish(path, o, fresh, cred);
+  if (code != EXIT_DONE && err != NACRE_ERR_IN_USE && err != NACRE_ERR_EXISTS)
     remove_made(fresh ? path : NULL, fresh_header ? volume_header.path : NULL);
-  secret_free(&recovery);
   interrupt_deliver();
   return code;
 }
@@ -276,7 +313,9 @@ int cmd_create(const struct command *self, int argc, char **argv) {
   if (!o.recovery_key && !credential_is_given(&o.source))
     o.recovery_key =
         terminal_confirm("Make a recovery key, too, for the day the passphrase is forgotten? [y/N] ", false);
-  code = create(path, &o, &options, fresh, cred);
+  code = paper_check(&o.paper, o.recovery_key, path);
+  if (code == EXIT_DONE)
+    code = create(path, &o, &options, fresh, cred);
   nacre_credential_free(cred);
   return code;
 }

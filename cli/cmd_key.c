@@ -8,38 +8,22 @@
 
 #include "escape.h"
 #include "hex.h"
-#include "interrupt.h"
 #include "kdf_options.h"
 #include "key_escrow.h"
+#include "key_fresh.h"
 #include "options.h"
-#include "paper.h"
 #include "report.h"
 #include "slot_access.h"
 #include "slots.h"
-#include "terminal.h"
 #include "volume.h"
 
 struct key_options {
   int slot; /* -1: not given */
-  const char *name;
-  bool force, same;
+  bool force;
   struct volume_options volume;
-  struct credential_source fresh;
-  struct kdf_options kdf;
-  struct paper paper;
 };
 #define KEY_OPTIONS_NONE                                                                                             \
-  { .slot = -1, .volume = VOLUME_OPTIONS_NONE, .fresh = CREDENTIAL_SOURCE_NONE }
-
-static const struct option_spec name_specs[] = {
-    {"name", 0, OPTION_TEXT, offsetof(struct key_options, name), "TEXT", "what the new slot is called in key list"},
-    {0}};
-
-static const struct option_spec change_specs[] = {{"slot", 0, OPTION_NUMBER, offsetof(struct key_options, slot), "N",
-                                                   "the slot; without it, the one that the credential opens"},
-                                                  {"same", 0, OPTION_FLAG, offsetof(struct key_options, same), NULL,
-                                                   "keep the credential, and only make guessing it dearer"},
-                                                  {0}};
+  { .slot = -1, .volume = VOLUME_OPTIONS_NONE }
 
 static const struct option_spec remove_specs[] = {{"slot", 0, OPTION_NUMBER, offsetof(struct key_options, slot), "N",
                                                    "the slot; without it, the one that the credential opens"},
@@ -53,73 +37,7 @@ static int parse(const struct command *self, const struct option_group *groups, 
   return parsed == OPTIONS_RUN;
 }
 
-/* A new credential on a terminal without any option: a passphrase. */
-static int read_new(const char *path, const struct key_options *o, struct nacre_kdf_cost *cost,
-                    struct secret *recovery, nacre_credential **cred) {
-  const struct credential_policy policy = {.volume = path, .kdf = *cost, .weak_ok = o->kdf.weak_ok};
-  const int code = credential_read_new(&o->fresh, &policy, recovery, cred);
-  return code == EXIT_DONE ? paper_write(&o->paper, path, recovery) : code;
-}
-
-static void print_slot(const char *path, const char *done, uint32_t index, const struct paper *paper,
-                       const struct secret *recovery) {
-  if (report_is_json()) {
-    struct json_object *report = json_object_new_object();
-    report_json_add(report, "slot", json_object_new_int64(index));
-    report_json_add(report, "recovery_key", recovery->bytes != NULL ? json_object_new_string(recovery->bytes) : NULL);
-    report_print_json(report);
-    return;
-  }
-  if (recovery->bytes != NULL)
-    paper_show(paper, path, recovery);
-  report_note(path, "slot %u %s", (unsigned)index, done);
-}
-
-/* ---- key add ------------------------------------------------------------------------------------ */
-
-static int key_add(const struct command *self, int argc, char **argv) {
-  struct key_options o = KEY_OPTIONS_NONE;
-  const struct option_group groups[] = {{"Options", name_specs, &o},
-                                        {"New credential", credential_new_specs, &o.fresh},
-                                        {"", credential_outside_specs, &o.fresh},
-                                        {"", paper_specs, &o.paper},
-                                        {"Its cost for whoever guesses", kdf_specs, &o.kdf},
-                                        VOLUME_GROUPS_BESIDE_TOKEN(&o.volume),
-                                        {0}};
-  int code;
-  if (!parse(self, groups, &argc, &argv, &code))
-    return code;
-  struct nacre_kdf_cost cost;
-  code = paper_check(&o.paper, o.fresh.recovery_key, argv[0]);
-  if (code == EXIT_DONE)
-    code = kdf_options_cost(&o.kdf, &cost);
-  struct slot_access access;
-  if (code == EXIT_DONE)
-    code = slot_access_open(&access, argv[0], &o.volume, SLOT_ACCESS_CHANGE);
-  if (code != EXIT_DONE)
-    return code;
-  struct secret recovery = {0};
-  nacre_credential *cred = NULL;
-  uint32_t index = 0;
-  code = read_new(argv[0], &o, &cost, &recovery, &cred);
-  if (code == EXIT_DONE) {
-    code = slot_access_add(&access, cred, &cost, o.name, &index);
-    if (code != EXIT_DONE)
-      paper_drop(&o.paper);
-  }
-  nacre_credential_free(cred);
-  code = slot_access_close(&access, code);
-  if (code == EXIT_DONE)
-    print_slot(argv[0], "added", index, &o.paper, &recovery);
-  secret_free(&recovery);
-  return code;
-}
-
 /* ---- key remove --------------------------------------------------------------------------------- */
-
-static uint32_t own_slot(const struct slot_access *access, int wanted) {
-  return wanted >= 0 ? (uint32_t)wanted : access->opened;
-}
 
 static int key_remove(const struct command *self, int argc, char **argv) {
   struct key_options o = KEY_OPTIONS_NONE;
@@ -131,100 +49,12 @@ static int key_remove(const struct command *self, int argc, char **argv) {
   code = slot_access_open(&access, argv[0], &o.volume, SLOT_ACCESS_CHANGE);
   if (code != EXIT_DONE)
     return code;
-  const uint32_t index = own_slot(&access, o.slot);
+  const uint32_t index = o.slot >= 0 ? (uint32_t)o.slot : access.opened;
   code = slot_access_close(&access, slot_access_remove(&access, index, o.force));
-  const struct secret none = {0};
   if (code != EXIT_DONE)
     return code;
-  print_slot(argv[0], "removed", index, &o.paper, &none);
+  key_print_done(argv[0], index, "removed");
   report_note(argv[0], "older copies of the container still open with it");
-  return code;
-}
-
-/* ---- key change --------------------------------------------------------------------------------- */
-
-static bool kind_has_cost(enum nacre_slot_kind kind) {
-  return kind == NACRE_SLOT_PASSPHRASE || kind == NACRE_SLOT_KEY_FILE || kind == NACRE_SLOT_PASSPHRASE_AND_KEY_FILE;
-}
-
-/* Whether the credential that opened the volume is to stay, at another cost: where that was asked for, or, at a
- * terminal that was told nothing else, where the cost is low and the person agrees. */
-static bool keeps_credential(const struct key_options *o, struct slot_access *access, uint32_t index) {
-  struct nacre_slot_info slots[NACRE_SLOTS_MAX];
-  size_t count;
-  if (o->same)
-    return true;
-  if (credential_new_is_given(&o->fresh) || kdf_options_given(&o->kdf) || !terminal_exists() ||
-      access->opened != index || slot_access_list(access, slots, &count) != EXIT_DONE)
-    return false;
-  for (size_t i = 0; i < count; i++)
-    if (slots[i].index == index && kdf_is_low(&slots[i].kdf))
-      return terminal_confirm("This slot costs a guesser less than is recommended today. Keep its passphrase, and "
-                              "only raise the cost? [y/N] ",
-                              false);
-  return false;
-}
-
-/* The slot is the one that the credential opened, or it would be a second one with it. */
-static int check_same(const struct slot_access *access, uint32_t index) {
-  const enum nacre_slot_kind kind = nacre_credential_kind(access->opener);
-  if (access->opened != index)
-    return report_error(EXIT_CREDENTIAL, access->path,
-                        "the credential given opens slot %u, not slot %u; --same needs its own",
-                        (unsigned)access->opened, (unsigned)index);
-  if (!kind_has_cost(kind))
-    return report_error(EXIT_USAGE, access->path, "slot %u has no cost that could be changed: %s", (unsigned)index,
-                        slot_kind_name(kind));
-  return EXIT_DONE;
-}
-
-static int change_slot(const struct key_options *o, struct nacre_kdf_cost *cost, struct slot_access *access,
-                       uint32_t index, struct secret *recovery) {
-  if (keeps_credential(o, access, index)) {
-    const int code = check_same(access, index);
-    return code == EXIT_DONE ? slot_access_change(access, index, access->opener, cost) : code;
-  }
-  nacre_credential *cred = NULL;
-  int code = read_new(access->path, o, cost, recovery, &cred);
-  if (code == EXIT_DONE) {
-    code = slot_access_change(access, index, cred, cost);
-    if (code != EXIT_DONE)
-      paper_drop(&o->paper);
-  }
-  nacre_credential_free(cred);
-  return code;
-}
-
-static int key_change(const struct command *self, int argc, char **argv) {
-  struct key_options o = KEY_OPTIONS_NONE;
-  const struct option_group groups[] = {{"Options", change_specs, &o},
-                                        {"New credential", credential_new_specs, &o.fresh},
-                                        {"", credential_outside_specs, &o.fresh},
-                                        {"", paper_specs, &o.paper},
-                                        {"Its cost for whoever guesses", kdf_specs, &o.kdf},
-                                        VOLUME_GROUPS_BESIDE_BOTH(&o.volume),
-                                        {0}};
-  int code;
-  if (!parse(self, groups, &argc, &argv, &code))
-    return code;
-  struct nacre_kdf_cost cost;
-  if (o.same && credential_new_is_given(&o.fresh))
-    return report_error(EXIT_USAGE, argv[0], "--same keeps the credential; leave out the new one");
-  code = paper_check(&o.paper, o.fresh.recovery_key, argv[0]);
-  if (code == EXIT_DONE)
-    code = kdf_options_cost(&o.kdf, &cost);
-  if (code != EXIT_DONE)
-    return code;
-  struct slot_access access;
-  code = slot_access_open(&access, argv[0], &o.volume, SLOT_ACCESS_CHANGE);
-  if (code != EXIT_DONE)
-    return code;
-  struct secret recovery = {0};
-  const uint32_t index = own_slot(&access, o.slot);
-  code = slot_access_close(&access, change_slot(&o, &cost, &access, index, &recovery));
-  if (code == EXIT_DONE)
-    print_slot(argv[0], "changed", index, &o.paper, &recovery);
-  secret_free(&recovery);
   return code;
 }
 

@@ -101,12 +101,11 @@ static int run(int argc, char **argv) {
 }
 
 /* Started with one of the first three descriptors closed, a container would be opened there, and what is printed
- * would be written into it. */
+ * would be written into it. Where nothing can be printed, printing is to fail: it may be a recovery key. */
 static void open_standard_descriptors(void) {
-  int fd;
-  do
-    fd = open("/dev/null", O_RDWR);
-  while (fd >= 0 && fd <= STDERR_FILENO);
+  int fd = STDIN_FILENO;
+  while (fd >= 0 && fd <= STDERR_FILENO)
+    fd = open("/dev/null", fcntl(STDIN_FILENO, F_GETFD) < 0 ? O_RDWR : O_RDONLY);
   if (fd >= 0)
     (void)close(fd);
 }

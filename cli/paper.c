@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <json-c/json.h>
 
 #include "escape.h"
 #include "hex.h"
@@ -26,6 +29,9 @@ int paper_check(const struct paper *paper, bool recovery, const char *volume) {
     return report_error(EXIT_USAGE, volume, "%s goes with a new recovery key", paper->qr ? "--qr" : "--print");
   if (paper->print != NULL && access(paper->print, F_OK) == 0)
     return report_errno(paper->print, "cannot make it", EEXIST);
+  const int flags = fcntl(STDOUT_FILENO, F_GETFL);
+  if (recovery && (flags < 0 || (flags & O_ACCMODE) == O_RDONLY))
+    return report_error(EXIT_OTHER, volume, "stdout is closed, where the recovery key would be shown; open it");
   return EXIT_DONE;
 }
 
@@ -76,8 +82,16 @@ static void put_key(FILE *out, const char *text) {
   (void)fputs("</p>\n", out);
 }
 
-static void put_page(FILE *out, const char *volume, const struct nacre_public_info *info, const char *key,
-                     const struct qr *qr) {
+/* The slot's number, by which it is removed, and its name, which key list has. */
+static void put_slot(FILE *out, const struct paper_slot *slot) {
+  const bool named = slot->name != NULL && slot->name[0] != '\0';
+  (void)fprintf(out, "<dt>Slot</dt><dd>%u%s", (unsigned)slot->index, named ? ", " : "");
+  put_escaped(out, named ? slot->name : "");
+  (void)fputs("</dd>\n", out);
+}
+
+static void put_page(FILE *out, const char *volume, const struct nacre_public_info *info,
+                     const struct paper_slot *slot, const char *key, const struct qr *qr) {
   char id[HEX_TEXT_BYTES(16)], date[32] = "-";
   const time_t now = time(NULL);
   struct tm tm;
@@ -96,22 +110,30 @@ static void put_page(FILE *out, const char *volume, const struct nacre_public_in
   put_fact(out, "Volume", info->label[0] != '\0' ? info->label : "(without a label)");
   put_fact(out, "File", volume);
   put_fact(out, "Volume id", id);
+  put_slot(out, slot);
   put_fact(out, "Made on", date);
-  (void)fputs(
+  (void)fprintf(
+      out,
       "</dl>\n<p>It is typed, or scanned, where the passphrase is asked for; small letters will do, and a group "
-      "that is mistyped is named. <code>nacre key remove --slot</code> withdraws it.</p>\n</body></html>\n",
-      out);
+      "that is mistyped is named. <code>nacre key remove --slot %u</code> withdraws it, as long as "
+      "<code>nacre key list</code> has it there",
+      (unsigned)slot->index);
+  if (slot->name != NULL && slot->name[0] != '\0') {
+    (void)fputs(" as \xe2\x80\x9c", out);
+    put_escaped(out, slot->name);
+    (void)fputs("\xe2\x80\x9d", out);
+  }
+  (void)fputs(".</p>\n</body></html>\n", out);
 }
 
-int paper_write(const struct paper *paper, const char *volume, const struct secret *recovery) {
-  if (paper->print == NULL || recovery->bytes == NULL)
-    return EXIT_DONE;
-  const struct nacre_target target = volume_target(volume);
+static int write_page(const struct paper *paper, const char *container, const struct paper_slot *slot,
+                      const struct secret *recovery) {
+  const struct nacre_target target = volume_target(container);
   struct nacre_public_info info = {.struct_size = sizeof info};
   struct qr qr;
   const enum nacre_err err = nacre_probe(&target, &info);
   if (err != NACRE_OK)
-    return report_library(volume, err);
+    return report_library(container, err);
   if (!qr_make(recovery->bytes, &qr))
     return report_no_memory();
   const int fd = open(paper->print, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -123,7 +145,7 @@ int paper_write(const struct paper *paper, const char *volume, const struct secr
       (void)close(fd);
   } else {
     (void)setvbuf(out, NULL, _IONBF, 0); /* no copy of the key stays in a buffer */
-    put_page(out, volume, &info, recovery->bytes, &qr);
+    put_page(out, container, &info, slot, recovery->bytes, &qr);
     bool failed = ferror(out) != 0 || fsync(fd) != 0;
     failed = fclose(out) != 0 || failed;
     if (failed) {
@@ -140,9 +162,9 @@ void paper_drop(const struct paper *paper) {
     (void)unlink(paper->print);
 }
 
-/* ---- The terminal ------------------------------------------------------------------------------------ */
+/* ---- The key ----------------------------------------------------------------------------------------- */
 
-void paper_show(const struct paper *paper, const char *volume, const struct secret *recovery) {
+static void print_key(const struct paper *paper, const struct secret *recovery) {
   const bool terminal = isatty(STDOUT_FILENO) != 0;
   struct qr qr;
   (void)printf("%s\n", recovery->bytes);
@@ -151,7 +173,36 @@ void paper_show(const struct paper *paper, const char *volume, const struct secr
     qr_print(stdout, &qr, terminal);
     qr_free(&qr);
   }
-  (void)fflush(stdout);
+}
+
+/* 0 or an errno. A reader that has gone is a failure like another, not the end of the program. */
+static int show(const struct paper *paper, const struct secret *recovery, struct json_object *report) {
+  const struct sigaction ignored = {.sa_handler = SIG_IGN};
+  struct sigaction old;
+  (void)sigaction(SIGPIPE, &ignored, &old);
+  if (report_is_json())
+    report_print_json(report);
+  else
+    print_key(paper, recovery);
+  const int error = report_flush();
+  (void)sigaction(SIGPIPE, &old, NULL);
+  return error;
+}
+
+int paper_hand_over(const struct paper *paper, const char *container, const struct paper_slot *slot,
+                    const struct secret *recovery, struct json_object *report, const char *undone) {
+  const int code = paper->print != NULL ? write_page(paper, container, slot, recovery) : EXIT_DONE;
+  if (code != EXIT_DONE) {
+    (void)json_object_put(report);
+    return code;
+  }
+  const int error = show(paper, recovery, report);
+  if (error != 0) {
+    paper_drop(paper);
+    return report_error(report_exit_code_errno(error), container, "cannot show the recovery key: %s; %s",
+                        strerror(error), undone);
+  }
   if (paper->print != NULL)
-    report_note(volume, "%s is to be printed, then deleted: whoever reads it opens the volume", paper->print);
+    report_note(container, "%s is to be printed, then deleted: whoever reads it opens the volume", paper->print);
+  return EXIT_DONE;
 }

@@ -3,6 +3,9 @@
 #define NACRE_CLI_PAPER_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include <json-c/json_types.h>
 
 #include "options.h"
 #include "secret.h"
@@ -14,14 +17,25 @@ struct paper {
 
 extern const struct option_spec paper_specs[];
 
-/* Whether the options go with what is made, before anything is: exit code. */
+/* What such a slot is called unless its owner says otherwise. */
+#define PAPER_SLOT_NAME "recovery key"
+
+/* Where a new recovery key has its slot. */
+struct paper_slot {
+  uint32_t index;
+  const char *name; /* NULL or "": it has none */
+};
+
+/* Whether the options go with what is made, and a key can be shown, before anything is: exit code. */
 int paper_check(const struct paper *paper, bool recovery, const char *volume);
-/* Make the page, where one is wanted; before the slot is, so that no key exists that could not be printed. It is of
- * volume `volume`, whose public part tells its id and label. Exit code. */
-int paper_write(const struct paper *paper, const char *volume, const struct secret *recovery);
-/* Take it away again: the slot could not be made. */
+/* Give the new key to whoever asked for it: make the page, where one is wanted, then print the key on stdout, alone
+ * on a line, with the code below it on a terminal or where that was asked for; or as `report`, which is freed, with
+ * --json. EXIT_DONE when all of it has arrived. Else there is no page either, and one line says what failed and,
+ * if that is the printing, what the caller does now: `undone`. `container` is what the slot is in, and tells its id
+ * and label. */
+int paper_hand_over(const struct paper *paper, const char *container, const struct paper_slot *slot,
+                    const struct secret *recovery, struct json_object *report, const char *undone);
+/* Take the page away again: the slot was not made. */
 void paper_drop(const struct paper *paper);
-/* The key alone on a line of stdout; below it the code, on a terminal or where it was asked for. */
-void paper_show(const struct paper *paper, const char *volume, const struct secret *recovery);
 
 #endif

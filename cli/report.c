@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 
@@ -256,6 +257,14 @@ struct json_object *report_json_text(const char *text) {
   struct json_object *string = json_object_new_string(valid);
   free(valid);
   return string;
+}
+
+int report_flush(void) {
+  errno = 0;
+  if (fflush(stdout) != 0 || ferror(stdout))
+    return errno != 0 ? errno : EIO;
+  /* A terminal and a pipe have nothing to sync. */
+  return fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP ? 0 : errno;
 }
 
 void report_print_json(struct json_object *report) {

@@ -53,6 +53,8 @@ void report_note(const char *subject, const char *format, ...) __attribute__((fo
 void report_warning(const char *subject, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int report_no_memory(void);
 
+/* Whether what was printed on stdout has arrived, as far as can be known: 0 or an errno. */
+int report_flush(void);
 /* Print a JSON report on stdout and free it. */
 void report_print_json(struct json_object *report);
 /* A JSON string of any bytes: those that are not UTF-8 become U+FFFD. */

@@ -39,6 +39,8 @@ scans "and its picture" reads_as page page.html "$key"
 holds "label and id, escaped" sh -c "grep -q 'tax &amp; &lt;law>' page.html &&
   grep -q '$("$NACRE" info v | sed -n 's/^volume id *//p')' page.html"
 holds "and nothing from elsewhere" sh -c '! grep -qE "(src|href)=|url\(|@import|<script" page.html'
+holds "the slot by its number and its name, and how it is withdrawn" sh -c "grep -q '<dt>Slot</dt><dd>3, paper</dd>' page.html &&
+  grep -q 'nacre key remove --slot 3</code>.*paper' page.html"
 holds "well-formed" /usr/bin/python3 -c '
 import html.parser, sys
 class Page(html.parser.HTMLParser):
@@ -70,6 +72,63 @@ scans "has its picture, too" reads_as page new.html "$(cat "$out")"
 cp "$out" typed
 works "and that key opens it" "$NACRE" ls --recovery-key --passfile typed w
 
+holds "slot and name are on its page" grep -q '<dt>Slot</dt><dd>1, recovery key</dd>' new.html
+names() { "$NACRE" key list --passfile pass --json "$1" | python3 -c 'import json, sys; print([(s["index"], s["name"]) for s in json.load(sys.stdin)["slots"]])'; }
+make_volume named
+"$NACRE" key add --passfile pass --new-recovery-key named >typed 2>/dev/null
+holds "without a name it is called what it is" test "$(names named)" = "[(0, None), (1, 'recovery key')]"
+
+# A key that could not be shown opens nothing: to a full disk, where stdout is closed, to a reader that has gone.
+into_full() { "$@" >/dev/full; }
+into_nothing() { "$@" >&-; }
+into_closed_pipe() {
+  python3 -c 'import os, subprocess, sys
+r, w = os.pipe()
+os.close(r)
+sys.exit(abs(subprocess.run(sys.argv[1:], stdout=w, stdin=subprocess.DEVNULL).returncode))' "$@"
+}
+for into in into_full:7 into_nothing:1 into_closed_pipe:1; do
+  code=${into#*:} into=${into%:*}
+  for json in '' --json; do
+    case $json in '') says=fails ;; *) says=ends ;; esac
+    # ends NAME CODE TEXT COMMAND...: one line of JSON with the text.
+    ends() {
+      ends_name=$1 ends_code=$2 ends_text=$3
+      shift 3
+      run "$@"
+      [ "$got" -eq "$ends_code" ] && [ "$(grep -c . "$err")" -eq 1 ] && grep -q "$ends_text" "$err"
+      judge "$ends_name" $?
+    }
+    # shellcheck disable=SC2086
+    $says "$into: key add $json: $code" "$code" "recovery key" $into "$NACRE" key add $json --passfile pass --new-recovery-key --print p.html named
+    holds "no slot is left" test "$(names named)" = "[(0, None), (1, 'recovery key')]"
+    # shellcheck disable=SC2086
+    $says "$into: key change $json: $code" "$code" "recovery key" $into "$NACRE" key change $json --passfile typed --new-recovery-key --print p.html named
+    works "the slot opens as it did" "$NACRE" key test --passfile typed --slot 1 named
+    holds "no page is left" test ! -e p.html
+  done
+  # shellcheck disable=SC2086
+  run $into "$NACRE" create --passfile pass $cheap --recovery-key --print p.html unseen
+  [ "$got" -eq "$code" ] && grep -q 'recovery key' "$err"
+  judge "$into: create: $code" $?
+  holds "no volume is left" test ! -e unseen -a ! -e p.html
+done
+: >there
+# shellcheck disable=SC2086
+run into_full "$NACRE" create --passfile pass $cheap --recovery-key there
+[ "$got" -eq 7 ] && grep -q 'has none' "$err"
+judge "create in a file that was there: 7" $?
+holds "leaves the volume, without a recovery key" test "$(names there)" = "[(0, None)]"
+# shellcheck disable=SC2086
+fails "a page that can't be made takes the slot back: 1" 1 "cannot make" "$NACRE" key change --passfile typed --new-recovery-key --print no/such.html named
+works "the slot is as it was" "$NACRE" key test --passfile typed named
+cp typed old
+works "key change to a new recovery key" "$NACRE" key change --passfile typed --new-recovery-key --print changed.html named
+cp "$out" typed
+works "opens by that" "$NACRE" key test --passfile typed --slot 1 named
+fails "and not by the old one" 3 "" "$NACRE" key test --passfile old named
+holds "with slot and name on its page" grep -q '<dt>Slot</dt><dd>1, recovery key</dd>' changed.html
+
 # On a terminal the picture comes without being asked for.
 /usr/bin/python3 - "$NACRE" >terminal 2>/dev/null <<'TERMINAL'
 import os, pty, sys
@@ -77,7 +136,8 @@ def copy(fd):
     return os.read(fd, 65536)
 pty.spawn([sys.argv[1], "key", "add", "--passfile", "pass", "--new-recovery-key", "v"], copy)
 TERMINAL
-tr -d '\r' <terminal >shown
+# Without the line about unlocking, which was there before.
+tr -d '\r' <terminal | sed "s/^.*$(printf '\033')\[K//" >shown
 holds "on a terminal the picture has colours" grep -q "$(printf '\033\[40;97m')" shown
 scans "and says what the line says" reads_as art shown "$(grep -E '^([0-9A-Z]{5}-){7}' shown)"
 finish

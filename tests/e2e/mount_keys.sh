@@ -39,6 +39,22 @@ recovery() {
 }
 check "a recovery key" recovery
 
+into_full() { "$@" >/dev/full; }
+# shellcheck disable=SC2086
+unseen() {
+  before=$(slots $pass "$dir")
+  refused 7 into_full key add $pass --new-recovery-key --print "$TEST_TMP/page.html" "$dir"
+  [ "$(slots $pass "$dir")" = "$before" ]
+  refused 7 into_full key change --recovery-key --passfile "$TEST_TMP/paper" --new-recovery-key "$dir"
+  opens --recovery-key --passfile "$TEST_TMP/paper"
+  [ ! -e "$TEST_TMP/page.html" ]
+  key add $pass --new-recovery-key --print "$TEST_TMP/page.html" "$dir" >"$TEST_TMP/second"
+  grep -q '<dt>Slot</dt><dd>4, recovery key</dd>' "$TEST_TMP/page.html"
+  opens --passfile "$TEST_TMP/second"
+  key remove --passfile "$TEST_TMP/second" "$dir"
+}
+check "one that could not be shown leaves no slot" unseen
+
 # shellcheck disable=SC2086
 change() {
   key change --passfile "$TEST_TMP/pass2" --new-passfile "$TEST_TMP/pass" $cheap "$dir"
