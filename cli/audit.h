@@ -6,15 +6,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include <nacre.h>
+#include "public_view.h"
 
-/* Where what is known of a volume comes from. */
-enum audit_origin {
-  AUDIT_CONTAINER,
-  AUDIT_BACKUP, /* of a header */
-  AUDIT_RECORD, /* a saved `nacre info --json` */
-  AUDIT_HEADER  /* a detached one */
-};
 enum audit_verdict { AUDIT_GOOD, AUDIT_WEAK, AUDIT_AT_RISK };
 
 #define AUDIT_REASONS_MAX 40
@@ -24,12 +17,10 @@ enum audit_verdict { AUDIT_GOOD, AUDIT_WEAK, AUDIT_AT_RISK };
 extern const int audit_guess_bits[AUDIT_GUESSES];
 
 struct audit_volume {
-  char *path; /* or the record's file */
-  char *name; /* the path that a record tells; else NULL */
-  enum audit_origin origin;
-  struct nacre_public_info info;
-  char problem[256]; /* why its header can't be read; "" where it can */
-  char *mounted_on;  /* NULL: not known to be */
+  char *path;  /* or the record's file */
+  bool record; /* what is seen is what a saved `nacre info --json` tells */
+  char *name;  /* then the path that it tells, or NULL */
+  struct public_view seen;
   /* What audit_judge makes of that. */
   bool recovery, escrow;
   bool guessable;                  /* a passphrase opens it; then what guessing one costs at its cheapest slot */
@@ -60,14 +51,11 @@ size_t audit_total(const struct audit *audit, enum audit_verdict verdict);
 /* ---- Words ---- */
 
 const char *audit_verdict_text(enum audit_verdict verdict);
-const char *audit_origin_text(enum audit_origin origin);
 #define AUDIT_USD_BYTES 48
 /* "less than $1", "$86", "$88 thousand". */
 const char *audit_usd_text(double usd, char text[AUDIT_USD_BYTES]);
 /* What the estimate of a guess's cost assumes. */
 extern const char audit_model_text[];
-/* The first 32 bytes of the id as digits, or "unknown". */
-const char *audit_id_text(const struct audit_volume *volume, char text[33]);
 
 /* ---- Reports ---- */
 

@@ -116,7 +116,7 @@ static void put_kinds(FILE *out, const struct audit_volume *volume) {
   for (int kind = NACRE_SLOT_PASSPHRASE; kind <= NACRE_SLOT_FIDO2; kind++) {
     int count = 0;
     for (int i = 0; i < NACRE_SLOTS_MAX; i++)
-      count += (int)volume->info.slots[i].kind == kind;
+      count += (int)volume->seen.info.slots[i].kind == kind;
     if (count == 0)
       continue;
     (void)fprintf(out, "%s%d %s", between, count, slot_kind_name((enum nacre_slot_kind)kind));
@@ -130,17 +130,18 @@ static void put_row(FILE *out, const struct audit_volume *volume, size_t number)
                 audit_verdict_text(volume->verdict), number);
   put(out, name_of(volume));
   (void)fputs("</a></td><td>", out);
-  put(out, volume->info.label);
+  put(out, volume->seen.info.label);
   (void)fputs("</td><td>", out);
   put_kinds(out, volume);
-  (void)fprintf(out, "</td><td>%s</td><td>%" PRIu32 "%s</td><td>%s</td></tr>\n",
-                volume->recovery && volume->escrow ? "both"
-                : volume->recovery                 ? "recovery key"
-                : volume->escrow                   ? "escrow"
-                                                   : "none",
-                volume->info.header_copies_valid,
-                volume->info.header_copies_valid == 2 && !volume->info.header_copies_equal ? ", which differ" : "",
-                volume->guessable ? audit_usd_text(volume->guess_usd[1], usd) : "no passphrase");
+  (void)fprintf(
+      out, "</td><td>%s</td><td>%" PRIu32 "%s</td><td>%s</td></tr>\n",
+      volume->recovery && volume->escrow ? "both"
+      : volume->recovery                 ? "recovery key"
+      : volume->escrow                   ? "escrow"
+                                         : "none",
+      volume->seen.info.header_copies_valid,
+      volume->seen.info.header_copies_valid == 2 && !volume->seen.info.header_copies_equal ? ", which differ" : "",
+      volume->guessable ? audit_usd_text(volume->guess_usd[1], usd) : "no passphrase");
 }
 
 static void put_table(FILE *out, const struct audit *audit) {
@@ -160,25 +161,27 @@ static void put_table(FILE *out, const struct audit *audit) {
 }
 
 static void put_facts(FILE *out, const struct audit_volume *volume) {
-  char id[33], text[SLOT_TEXT_BYTES], name[16], size[SIZE_TEXT_BYTES], copies[HEADERS_TEXT_BYTES];
-  const char *cipher = nacre_cipher_name(volume->info.cipher);
+  char id[PUBLIC_ID_BYTES], text[SLOT_TEXT_BYTES], name[16], size[SIZE_TEXT_BYTES], copies[PUBLIC_HEADERS_BYTES];
   (void)fputs("<dl>\n", out);
-  if (volume->name != NULL)
+  if (volume->record)
     put_field(out, "Record", volume->path);
-  put_field(out, "What", audit_origin_text(volume->origin));
-  put_field(out, "Volume id", audit_id_text(volume, id));
-  if (volume->info.label[0] != '\0')
-    put_field(out, "Label", volume->info.label);
-  put_field(out, "Cipher", cipher != NULL ? cipher : "unknown");
-  put_field(out, "Size", size_text(volume->info.container_bytes, size));
-  if (volume->problem[0] == '\0')
-    put_field(out, "Header copies", headers_text(&volume->info, volume->origin == AUDIT_BACKUP ? 1 : 2, copies));
-  put_field(out, "In use", !volume->info.in_use ? "no" : volume->mounted_on != NULL ? volume->mounted_on : "yes");
+  put_field(out, "What", public_origin_text(volume->seen.origin));
+  put_field(out, "Volume id", public_id_text(&volume->seen, id));
+  if (volume->seen.info.label[0] != '\0')
+    put_field(out, "Label", volume->seen.info.label);
+  put_field(out, "Cipher", public_cipher_text(volume->seen.info.cipher));
+  put_field(out, "Size", size_text(volume->seen.info.container_bytes, size));
+  if (volume->seen.problem[0] == '\0')
+    put_field(out, "Header copies", public_headers_text(&volume->seen, copies));
+  put_field(out, "In use",
+            !volume->seen.info.in_use         ? "no"
+            : volume->seen.mounted_on != NULL ? volume->seen.mounted_on
+                                              : "yes");
   for (int i = 0; i < NACRE_SLOTS_MAX; i++) {
-    if (volume->info.slots[i].kind == NACRE_SLOT_EMPTY)
+    if (volume->seen.info.slots[i].kind == NACRE_SLOT_EMPTY)
       continue;
     (void)snprintf(name, sizeof name, "Slot %d", i);
-    put_field(out, name, slot_text(volume->info.slots[i].kind, &volume->info.slots[i].kdf, text));
+    put_field(out, name, slot_text(volume->seen.info.slots[i].kind, &volume->seen.info.slots[i].kdf, text));
   }
   for (int i = 0; i < AUDIT_GUESSES && volume->guessable; i++) {
     char usd[AUDIT_USD_BYTES];

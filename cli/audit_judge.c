@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hex.h"
 #include "kdf_options.h"
 #include "size.h"
 #include "slots.h"
@@ -68,7 +67,7 @@ static double guess_usd(const struct nacre_kdf_cost *kdf, int bits) {
 /* A key file has to be had, so that a passphrase alone is what is guessed. */
 static void judge_guessing(struct audit_volume *volume) {
   for (int slot = 0; slot < NACRE_SLOTS_MAX; slot++) {
-    const struct nacre_public_slot *s = &volume->info.slots[slot];
+    const struct nacre_public_slot *s = &volume->seen.info.slots[slot];
     if (s->kind != NACRE_SLOT_PASSPHRASE)
       continue;
     for (int i = 0; i < AUDIT_GUESSES; i++) {
@@ -91,14 +90,14 @@ static void judge_guessing(struct audit_volume *volume) {
 
 static bool has_kind(const struct audit_volume *volume, enum nacre_slot_kind kind) {
   for (int slot = 0; slot < NACRE_SLOTS_MAX; slot++)
-    if (volume->info.slots[slot].kind == kind)
+    if (volume->seen.info.slots[slot].kind == kind)
       return true;
   return false;
 }
 
 static bool has_any(const struct audit_volume *volume) {
   for (int slot = 0; slot < NACRE_SLOTS_MAX; slot++)
-    if (volume->info.slots[slot].kind != NACRE_SLOT_EMPTY)
+    if (volume->seen.info.slots[slot].kind != NACRE_SLOT_EMPTY)
       return true;
   return false;
 }
@@ -106,49 +105,53 @@ static bool has_any(const struct audit_volume *volume) {
 static void judge_volume(struct audit_volume *volume) {
   volume->recovery = has_kind(volume, NACRE_SLOT_RECOVERY);
   volume->escrow = has_kind(volume, NACRE_SLOT_ESCROW);
-  if (volume->problem[0] != '\0') {
-    add_reason(volume, AUDIT_AT_RISK, "its header can't be used: %s", volume->problem);
+  if (volume->seen.problem[0] != '\0') {
+    add_reason(volume, AUDIT_AT_RISK, "its header can't be used: %s", volume->seen.problem);
     return;
   }
-  if (volume->origin == AUDIT_BACKUP)
+  if (volume->seen.origin == PUBLIC_BACKUP)
     add_reason(volume, AUDIT_WEAK,
                "a backup of a header: with the volume, it opens by the credentials of its time, also "
                "by those removed since");
-  const bool whole = volume->origin == AUDIT_CONTAINER || volume->origin == AUDIT_RECORD;
-  const bool cut = whole && volume->info.container_bytes < CONTAINER_MIN_BYTES;
+  const bool cut = volume->seen.origin == PUBLIC_CONTAINER && volume->seen.info.container_bytes < CONTAINER_MIN_BYTES;
   if (cut)
     add_reason(volume, AUDIT_AT_RISK, "it is cut short: what is left can't be opened");
-  if (volume->origin != AUDIT_BACKUP && !cut && volume->info.header_copies_valid < 2)
+  if (volume->seen.origin != PUBLIC_BACKUP && !cut && volume->seen.info.header_copies_valid < 2)
     add_reason(volume, AUDIT_AT_RISK,
                "one of the two copies of its header is destroyed; opening it once for writing "
                "mends that");
-  if (volume->info.header_copies_valid == 2 && !volume->info.header_copies_equal)
+  if (volume->seen.info.header_copies_valid == 2 && !volume->seen.info.header_copies_equal)
     add_reason(volume, AUDIT_AT_RISK,
                "the two copies of its header differ: one is damaged, or a change broke off%s; opening it once for "
                "writing mends that",
-               volume->info.in_use ? ", or is being made right now" : "");
+               volume->seen.info.in_use ? ", or is being made right now" : "");
   if (!has_any(volume))
     add_reason(volume, AUDIT_AT_RISK, "it has no credential: nobody can open it");
   judge_guessing(volume);
-  if (volume->origin != AUDIT_BACKUP && !volume->recovery && !volume->escrow)
+  if (volume->seen.origin != PUBLIC_BACKUP && !volume->recovery && !volume->escrow)
     add_reason(volume, AUDIT_WEAK,
                "neither a recovery key nor an escrow recipient: a forgotten passphrase or a lost key "
                "is the end of it");
 }
 
+/* Two records of one path are of one place. */
+static bool is_copy(const struct audit_volume *a, const struct audit_volume *b) {
+  const char *one = a->record ? a->name : a->path, *other = b->record ? b->name : b->path;
+  return a->seen.origin == PUBLIC_CONTAINER && b->seen.origin == PUBLIC_CONTAINER && public_view_has_id(&a->seen) &&
+         memcmp(a->seen.info.volume_id, b->seen.info.volume_id, sizeof a->seen.info.volume_id) == 0 && one != NULL &&
+         other != NULL && strcmp(one, other) != 0;
+}
+
 /* A copy is not reached by what is done to the other one's credentials. */
 static void judge_copies(struct audit *audit) {
-  static const uint8_t none[16];
   for (size_t i = 0; i < audit->count; i++) {
     struct audit_volume *volume = &audit->list[i];
     size_t copies = 0;
-    for (size_t j = 0; j < audit->count && volume->origin == AUDIT_CONTAINER; j++)
-      copies += j != i && audit->list[j].origin == AUDIT_CONTAINER &&
-                memcmp(volume->info.volume_id, none, sizeof none) != 0 &&
-                memcmp(audit->list[j].info.volume_id, volume->info.volume_id, sizeof none) == 0;
+    for (size_t j = 0; j < audit->count; j++)
+      copies += is_copy(volume, &audit->list[j]);
     if (copies > 0)
       add_reason(volume, AUDIT_WEAK,
-                 "the same volume is at %zu other place%s here: a credential that is removed from one "
+                 "the same volume is at %zu other place%s: a credential that is removed from one "
                  "still opens the others",
                  copies, copies == 1 ? "" : "s");
   }
@@ -169,7 +172,7 @@ void audit_judge(struct audit *audit) {
     if (kept > 0 && strcmp(audit->list[kept - 1].path, volume->path) == 0) {
       free(volume->path);
       free(volume->name);
-      free(volume->mounted_on);
+      public_view_free(&volume->seen);
       continue;
     }
     judge_volume(volume);
@@ -188,11 +191,6 @@ const char *audit_verdict_text(enum audit_verdict verdict) {
   return texts[verdict];
 }
 
-const char *audit_origin_text(enum audit_origin origin) {
-  static const char *const texts[] = {"container", "header backup", "record", "detached header"};
-  return texts[origin];
-}
-
 const char *audit_usd_text(double usd, char text[AUDIT_USD_BYTES]) {
   static const char *const names[] = {"", " thousand", " million", " billion", " trillion"};
   size_t name = 0;
@@ -207,13 +205,4 @@ const char *audit_usd_text(double usd, char text[AUDIT_USD_BYTES]) {
   else
     (void)snprintf(text, AUDIT_USD_BYTES, "$%.*f%s", usd < 10 ? 1 : 0, usd, names[name]);
   return text;
-}
-
-const char *audit_id_text(const struct audit_volume *volume, char text[33]) {
-  static const uint8_t none[16];
-  if (memcmp(volume->info.volume_id, none, sizeof none) == 0) {
-    (void)snprintf(text, 33, "unknown");
-    return text;
-  }
-  return hex_text(volume->info.volume_id, sizeof volume->info.volume_id, text);
 }

@@ -24,7 +24,6 @@ struct audit_volume *audit_add(struct audit *audit, const char *path) {
   }
   struct audit_volume *volume = &audit->list[audit->count++];
   memset(volume, 0, sizeof *volume);
-  volume->info.struct_size = sizeof volume->info;
   volume->path = copy;
   return volume;
 }
@@ -33,7 +32,7 @@ void audit_free(struct audit *audit) {
   for (size_t i = 0; i < audit->count; i++) {
     free(audit->list[i].path);
     free(audit->list[i].name);
-    free(audit->list[i].mounted_on);
+    public_view_free(&audit->list[i].seen);
   }
   free(audit->list);
   *audit = (struct audit){0};

@@ -11,11 +11,6 @@
 #include "size.h"
 #include "slots.h"
 
-static const char *cipher_text(enum nacre_cipher cipher) {
-  const char *name = nacre_cipher_name(cipher);
-  return name != NULL ? name : "unknown";
-}
-
 /* What comes from a volume is anybody's, and the output may be shown later: always escaped. */
 static void print_field(const char *name, const char *value) {
   char *safe = escape_text(value, false);
@@ -25,7 +20,7 @@ static void print_field(const char *name, const char *value) {
 
 static void print_slots(const struct audit_volume *volume) {
   for (int i = 0; i < NACRE_SLOTS_MAX; i++) {
-    const struct nacre_public_slot *slot = &volume->info.slots[i];
+    const struct nacre_public_slot *slot = &volume->seen.info.slots[i];
     char text[SLOT_TEXT_BYTES], name[16];
     if (slot->kind == NACRE_SLOT_EMPTY)
       continue;
@@ -49,21 +44,21 @@ static void print_volume(const struct audit_volume *volume) {
   char *path = escape_text(volume->path, false);
   (void)printf("%s: %s\n", path != NULL ? path : "", audit_verdict_text(volume->verdict));
   free(path);
-  char id[33], size[SIZE_TEXT_BYTES], copies[HEADERS_TEXT_BYTES];
-  if (volume->name != NULL)
-    print_field("record of", volume->name);
-  print_field("what", audit_origin_text(volume->origin));
-  print_field("volume id", audit_id_text(volume, id));
-  if (volume->info.label[0] != '\0')
-    print_field("label", volume->info.label);
-  if (volume->problem[0] == '\0') {
-    print_field("cipher", cipher_text(volume->info.cipher));
-    print_field("size", size_text(volume->info.container_bytes, size));
-    print_field("headers", headers_text(&volume->info, volume->origin == AUDIT_BACKUP ? 1 : 2, copies));
+  char id[PUBLIC_ID_BYTES], size[SIZE_TEXT_BYTES], copies[PUBLIC_HEADERS_BYTES];
+  if (volume->record)
+    print_field("record of", volume->name != NULL ? volume->name : "");
+  print_field("what", public_origin_text(volume->seen.origin));
+  print_field("volume id", public_id_text(&volume->seen, id));
+  if (volume->seen.info.label[0] != '\0')
+    print_field("label", volume->seen.info.label);
+  if (volume->seen.problem[0] == '\0') {
+    print_field("cipher", public_cipher_text(volume->seen.info.cipher));
+    print_field("size", size_text(volume->seen.info.container_bytes, size));
+    print_field("headers", public_headers_text(&volume->seen, copies));
     print_slots(volume);
   }
-  if (volume->info.in_use)
-    print_field("in use", volume->mounted_on != NULL ? volume->mounted_on : "yes");
+  if (volume->seen.info.in_use)
+    print_field("in use", volume->seen.mounted_on != NULL ? volume->seen.mounted_on : "yes");
   print_guessing(volume);
   for (size_t i = 0; i < volume->reason_count; i++)
     print_field(i == 0 ? "why" : "", volume->reasons[i]);
@@ -96,29 +91,13 @@ static struct json_object *guessing_json(const struct audit_volume *volume) {
 
 static struct json_object *volume_json(const struct audit_volume *volume) {
   static const char *const verdicts[] = {"good", "weak", "at-risk"};
-  static const char *const origins[] = {"container", "header-backup", "record", "detached-header"};
-  const struct nacre_public_info *info = &volume->info;
-  char id[33];
-  struct json_object *object = json_object_new_object(), *slots = json_object_new_array(),
-                     *reasons = json_object_new_array();
-  for (int i = 0; i < NACRE_SLOTS_MAX; i++)
-    if (info->slots[i].kind != NACRE_SLOT_EMPTY)
-      (void)json_object_array_add(slots, slot_json(i, info->slots[i].kind, &info->slots[i].kdf));
+  struct json_object *object = json_object_new_object(), *reasons = json_object_new_array();
   for (size_t i = 0; i < volume->reason_count; i++)
     (void)json_object_array_add(reasons, report_json_text(volume->reasons[i]));
   report_json_add(object, "path", report_json_text(volume->path));
   report_json_add(object, "volume", volume->name != NULL ? report_json_text(volume->name) : NULL);
-  report_json_add(object, "origin", json_object_new_string(origins[volume->origin]));
-  report_json_add(object, "volume_id", json_object_new_string(audit_id_text(volume, id)));
-  report_json_add(object, "label", info->label[0] != '\0' ? report_json_text(info->label) : NULL);
-  report_json_add(object, "format_version", json_object_new_int64(info->format_version));
-  report_json_add(object, "cipher", json_object_new_string(cipher_text(info->cipher)));
-  report_json_add(object, "container_bytes", json_object_new_int64((int64_t)info->container_bytes));
-  report_json_add(object, "in_use", json_object_new_boolean(info->in_use));
-  report_json_add(object, "mounted_on", volume->mounted_on != NULL ? report_json_text(volume->mounted_on) : NULL);
-  report_json_add(object, "header_copies_valid", json_object_new_int64(info->header_copies_valid));
-  report_json_add(object, "header_copies_equal", json_object_new_boolean(info->header_copies_equal));
-  report_json_add(object, "slots", slots);
+  report_json_add(object, "record", json_object_new_boolean(volume->record));
+  public_view_add_json(&volume->seen, object);
   report_json_add(object, "recovery", json_object_new_boolean(volume->recovery));
   report_json_add(object, "escrow", json_object_new_boolean(volume->escrow));
   report_json_add(object, "guessing", guessing_json(volume));

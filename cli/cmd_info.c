@@ -1,50 +1,29 @@
 #include "command.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <json-c/json.h>
 
 #include "escape.h"
-#include "hex.h"
 #include "options.h"
+#include "public_view.h"
 #include "report.h"
 #include "size.h"
 #include "slots.h"
 #include "volume.h"
 
-static const char *cipher_text(enum nacre_cipher cipher) {
-  const char *name = nacre_cipher_name(cipher);
-  return name != NULL ? name : "unknown";
-}
-
-static void print_json(const char *path, const struct nacre_public_info *info, const char *mounted_on) {
-  char id[HEX_TEXT_BYTES(16)];
-  (void)hex_text(info->volume_id, 16, id);
+static void print_json(const char *path, const struct public_view *view) {
   struct json_object *report = json_object_new_object();
   report_json_add(report, "volume", report_json_text(path));
-  report_json_add(report, "volume_id", json_object_new_string(id));
-  report_json_add(report, "format_version", json_object_new_int64(info->format_version));
-  report_json_add(report, "cipher", json_object_new_string(cipher_text(info->cipher)));
-  report_json_add(report, "container_bytes", json_object_new_int64((int64_t)info->container_bytes));
-  report_json_add(report, "label", info->label[0] != '\0' ? report_json_text(info->label) : NULL);
-  report_json_add(report, "in_use", json_object_new_boolean(info->in_use));
-  report_json_add(report, "mounted_on", mounted_on != NULL ? report_json_text(mounted_on) : NULL);
-  report_json_add(report, "header_copies_valid", json_object_new_int64(info->header_copies_valid));
-  report_json_add(report, "header_copies_equal", json_object_new_boolean(info->header_copies_equal));
-  struct json_object *slots = json_object_new_array();
-  for (int i = 0; i < NACRE_SLOTS_MAX; i++)
-    if (info->slots[i].kind != NACRE_SLOT_EMPTY)
-      (void)json_object_array_add(slots, slot_json(i, info->slots[i].kind, &info->slots[i].kdf));
-  report_json_add(report, "slots", slots);
+  public_view_add_json(view, report);
   report_print_json(report);
 }
 
-static void print_text(const struct nacre_public_info *info, const char *mounted_on) {
-  char id[HEX_TEXT_BYTES(16)], size[SIZE_TEXT_BYTES], headers[HEADERS_TEXT_BYTES];
-  (void)hex_text(info->volume_id, 16, id);
-  (void)printf("volume id   %s\n", id);
+static void print_text(const struct public_view *view) {
+  const struct nacre_public_info *info = &view->info;
+  char id[PUBLIC_ID_BYTES], size[SIZE_TEXT_BYTES], headers[PUBLIC_HEADERS_BYTES];
+  (void)printf("what        %s\n", public_origin_text(view->origin));
+  (void)printf("volume id   %s\n", public_id_text(view, id));
   if (info->label[0] != '\0') {
     (void)printf("label       ");
     escape_print(stdout, info->label);
@@ -52,15 +31,15 @@ static void print_text(const struct nacre_public_info *info, const char *mounted
   }
   (void)printf("format      %" PRIu32 "%s\n", info->format_version,
                info->format_version == 0 ? " (experimental)" : "");
-  (void)printf("cipher      %s\n", cipher_text(info->cipher));
+  (void)printf("cipher      %s\n", public_cipher_text(info->cipher));
   (void)printf("container   %s\n", size_text(info->container_bytes, size));
   (void)printf("in use      %s\n", info->in_use ? "yes" : "no");
-  if (mounted_on != NULL) {
+  if (view->mounted_on != NULL) {
     (void)printf("mounted on  ");
-    escape_print(stdout, mounted_on);
+    escape_print(stdout, view->mounted_on);
     (void)printf("\n");
   }
-  (void)printf("headers     %s\n", headers_text(info, 2, headers));
+  (void)printf("headers     %s\n", public_headers_text(view, headers));
   for (int i = 0; i < NACRE_SLOTS_MAX; i++) {
     if (info->slots[i].kind == NACRE_SLOT_EMPTY)
       continue;
@@ -69,20 +48,27 @@ static void print_text(const struct nacre_public_info *info, const char *mounted
   }
 }
 
+/* Of a volume whose header can't be used there is a record as well: what an audit finds. */
+static bool is_volume(const char *path) {
+  bool marked;
+  return public_view_is_marked(volume_header.path != NULL ? volume_header.path : path, &marked) == 0 && marked;
+}
+
 int cmd_info(const struct command *self, int argc, char **argv) {
   const struct option_group groups[] = {{"Options", volume_header_specs, &volume_header}, {0}};
   const enum options_result parsed = options_parse(self, groups, 1, 1, &argc, &argv);
   if (parsed != OPTIONS_RUN)
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
-  struct nacre_public_info info;
-  const int code = volume_check(argv[0], true, &info);
-  if (code != EXIT_DONE)
-    return code;
-  char *mounted_on = volume_mounted_on(argv[0]);
-  if (report_is_json())
-    print_json(argv[0], &info, mounted_on);
-  else
-    print_text(&info, mounted_on);
-  free(mounted_on);
-  return EXIT_DONE;
+  const struct nacre_target target = volume_target(argv[0]);
+  struct public_view view;
+  const enum nacre_err err = public_view_take(&view, argv[0], &target);
+  const int code = err == NACRE_OK ? EXIT_DONE : report_message(argv[0], err, view.problem);
+  if (view.mounted_on == NULL)
+    view.mounted_on = volume_mounted_on(argv[0]);
+  if (report_is_json() && (err == NACRE_OK || is_volume(argv[0])))
+    print_json(argv[0], &view);
+  else if (err == NACRE_OK)
+    print_text(&view);
+  public_view_free(&view);
+  return code;
 }

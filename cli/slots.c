@@ -45,13 +45,6 @@ const char *slot_text(enum nacre_slot_kind kind, const struct nacre_kdf_cost *kd
   return text;
 }
 
-const char *headers_text(const struct nacre_public_info *info, int all, char text[HEADERS_TEXT_BYTES]) {
-  const bool differ = info->header_copies_valid == 2 && !info->header_copies_equal;
-  (void)snprintf(text, HEADERS_TEXT_BYTES, "%" PRIu32 " of %d readable%s", info->header_copies_valid, all,
-                 differ ? ", and they differ" : "");
-  return text;
-}
-
 struct json_object *slot_json(int index, enum nacre_slot_kind kind, const struct nacre_kdf_cost *kdf) {
   struct json_object *slot = json_object_new_object();
   report_json_add(slot, "index", json_object_new_int(index));

@@ -1,4 +1,4 @@
-/* Keyslots, and the header copies that have them, as text and as JSON. */
+/* Keyslots as text and as JSON. */
 #ifndef NACRE_CLI_SLOTS_H
 #define NACRE_CLI_SLOTS_H
 
@@ -11,9 +11,6 @@ const char *slot_kind_name(enum nacre_slot_kind kind);
 #define SLOT_TEXT_BYTES 128
 /* "passphrase, Argon2id 256 MiB, 3 passes, 4 lanes" into text, with a word where that is little; returns text. */
 const char *slot_text(enum nacre_slot_kind kind, const struct nacre_kdf_cost *kdf, char text[SLOT_TEXT_BYTES]);
-#define HEADERS_TEXT_BYTES 64
-/* "2 of 2 readable", and whether they differ, into text; returns text. `all` is how many there ought to be. */
-const char *headers_text(const struct nacre_public_info *info, int all, char text[HEADERS_TEXT_BYTES]);
 /* {"index", "kind", "kdf": {"memory_bytes", "passes", "lanes", "low"} or null} */
 struct json_object *slot_json(int index, enum nacre_slot_kind kind, const struct nacre_kdf_cost *kdf);
 

@@ -247,6 +247,8 @@ struct nacre_public_info {
    * of the two is damaged, or a change broke off or is just being made: which one is good only a credential tells. */
   bool header_copies_equal;
 };
+/* Also with NACRE_ERR_NOT_VOLUME, NACRE_ERR_DAMAGED and NACRE_ERR_UNSUPPORTED container_bytes and in_use are given,
+ * and with the last one what stands in its place in every version: volume_id, format_version, cipher. */
 NACRE_CALL enum nacre_err nacre_probe(const struct nacre_target *target, struct nacre_public_info *info);
 /* The public body of a slot that has one, from the header copy that nacre_probe reports: as it stands there, which
  * somebody else may have written. NACRE_ERR_NOT_FOUND for an empty slot or a kind without one; NACRE_ERR_RANGE, with

@@ -76,7 +76,7 @@ enum nacre_err nacre_probe(const struct nacre_target *target, struct nacre_publi
   err = target_in_use(target, &ours.in_use);
   if (err == NACRE_OK)
     err = describe(h, &ours);
-  if (err == NACRE_OK || err == NACRE_ERR_UNSUPPORTED)
+  if (err == NACRE_OK || err == NACRE_ERR_UNSUPPORTED || err == NACRE_ERR_DAMAGED || err == NACRE_ERR_NOT_VOLUME)
     struct_give(info, &ours, sizeof ours);
   discard_headers(h);
   return err;

@@ -130,14 +130,15 @@ for differing in flipped behind; do
   run "$NACRE" audit --info rec
   [ "$got" -eq 13 ] && grep -q 'copies of its header differ' "$out"
   judge "so does a record" $?
+  cp $differing mended
   # shellcheck disable=SC2086
-  "$NACRE" mkdir $pass --no-anchor $differing /mends || not_ok "mkdir"
-  works "opening it for writing mends that" "$NACRE" audit --json $differing
+  "$NACRE" mkdir $pass --no-anchor mended /mends || not_ok "mkdir"
+  works "opening it for writing mends that" "$NACRE" audit --json mended
   holds "they are equal" json_is "$out" 'r["volumes"][0]["header_copies_equal"]' True
 done
 works "two that are equal" "$NACRE" info --json all/sub/good
 holds "are said to be" json_is "$out" '(r["header_copies_valid"], r["header_copies_equal"])' "(2, True)"
-rm flipped behind
+rm mended
 
 fails "what is not there: 1" 1 "cannot look" "$NACRE" audit nothing
 run "$NACRE" audit nothing all/sub/good
@@ -150,10 +151,69 @@ fails "a page that can't be written: 1" 1 "cannot write" "$NACRE" audit --html n
 "$NACRE" info --json all/hostile >rec2
 works "records" "$NACRE" audit --info --json rec2 rec1
 holds "are judged like the volumes" json_is "$out" \
-  '[(v["path"], v["volume"], v["origin"], v["verdict"], len(v["slots"])) for v in r["volumes"]]' \
-  "[('rec1', 'all/sub/good', 'record', 'good', 2), ('rec2', 'all/hostile', 'record', 'weak', 1)]"
+  '[(v["path"], v["volume"], v["record"], v["origin"], v["verdict"], len(v["slots"])) for v in r["volumes"]]' \
+  "[('rec1', 'all/sub/good', True, 'container', 'good', 2), ('rec2', 'all/hostile', True, 'container', 'weak', 1)]"
 holds "with the same estimate" sh -c '[ "$1" = "$2" ]' sh \
   "$(json "$out" 'r["volumes"][0]["guessing"]')" "$(json json 'r["volumes"][4]["guessing"]')"
+# Whatever it is, its record says the same of it.
+cat >same.py <<'END'
+import json, sys
+def volumes(path, key):
+    found = json.load(open(path))["volumes"]
+    own = {"path", "volume", "record"}
+    return {v[key]: {k: v[k] for k in v if k not in own} for v in found}
+direct, told = volumes("direct", "path"), volumes("told", "volume")
+assert direct and direct.keys() == told.keys(), (direct.keys(), told.keys())
+for path in direct:
+    assert direct[path] == told[path], (path, direct[path], told[path])
+END
+same_by_record() {
+  same_name=$1
+  shift
+  rm -rf records
+  mkdir records
+  for same_path in "$@"; do
+    "$NACRE" info --json "$same_path" >"records/$(echo "$same_path" | tr '/ ' '__')" 2>/dev/null
+  done
+  run "$NACRE" audit --json "$@"
+  cp "$out" direct
+  same_code=$got
+  run "$NACRE" audit --json --info records/*
+  cp "$out" told
+  holds "a record says the same: $same_name" sh -c "[ $got -eq $same_code ] && python3 same.py"
+}
+make_volume detached --header header
+cp all/sub/good short
+truncate -s 100000 short
+cp all/sub/good later
+python3 -c '
+with open("later", "r+b") as file:
+    for at in (0, 16 << 20):
+        file.seek(at + 8)
+        file.write(b"\xff\0\0\0")' # a version to come
+same_by_record "a good one" all/sub/good
+same_by_record "a hostile label" all/hostile
+same_by_record "a cheap passphrase" all/cheap
+same_by_record "cut short" all/cut
+same_by_record "one copy of the header" "all/sub/deep/one copy"
+same_by_record "a backup of a header" all/sub/good.header
+same_by_record "a damaged header" all/sub/none
+same_by_record "copies that differ" flipped behind
+same_by_record "cut within the header" short
+same_by_record "a version to come" later
+same_by_record "a detached header" header
+same_by_record "two copies of one volume" all/sub/good flipped
+"$NACRE" info --json all/sub/none >rec 2>"$err"
+holds "info of a damaged header fails, and has a record of it" sh -c "[ $? -eq 4 ] && grep -q damaged '$err'"
+holds "with the reason" json_is rec '(r["volume_id"], r["slots"], "damaged" in r["problem"])' "(None, [], True)"
+fails "info without --json has none" 4 "damaged" "$NACRE" info all/sub/none
+holds "and prints nothing" test ! -s "$out"
+run "$NACRE" info --json all/text
+[ "$got" -eq 6 ] && [ ! -s "$out" ]
+judge "info of what is no volume: 6, and no record" $?
+works "info says what it is" "$NACRE" info all/sub/good.header
+holds "a backup, with all the copies that it can have" sh -c "grep -q '^what  *header backup$' '$out' && grep -q '^headers  *1 of 1 readable$' '$out'"
+
 sed 's/"index":0/"index":32/' rec1 >bad1
 sed 's/"memory_bytes":[0-9]*/"memory_bytes":-1/' rec1 >bad2
 sed 's/"passphrase"/"telepathy"/' rec1 >bad3
@@ -163,7 +223,11 @@ printf '[[[[[[[[[[[[' >bad6
 sed 's/"slots":\[/"slots":[7,/' rec1 >bad7
 sed 's/"header_copies_valid":2/"header_copies_valid":3/' rec1 >bad8
 sed 's/"index":1/"index":0/' rec1 >bad9
-for bad in bad1 bad2 bad3 bad4 bad5 bad6 bad7 bad8 bad9 /dev/null all/hostile; do
+sed 's/"origin":"container"/"origin":"heaven"/' rec1 >bad10
+sed 's/"origin"/"former"/; s/"problem"/"former"/; s/"header_copies_equal"/"former"/' rec1 >older
+works "a record of before there were these fields" "$NACRE" audit --info older
+holds "is judged by what it has" grep -q '^older: good$' "$out"
+for bad in bad1 bad2 bad3 bad4 bad5 bad6 bad7 bad8 bad9 bad10 /dev/null all/hostile; do
   fails "no record ($bad): 2" 2 "no record" "$NACRE" audit --info $bad
 done
 sed 's/"label":"Accounts"/"label":"a\\u0000b\\u001b<b>"/; s/"memory_bytes":[0-9]*/"memory_bytes":9223372036854775807/

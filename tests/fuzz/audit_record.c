@@ -25,10 +25,12 @@ static void check_page(struct audit *audit) {
   for (size_t i = 0; i < len; i++)
     FUZZ_CHECK((unsigned char)page[i] >= ' ' || page[i] == '\n');
   struct audit_volume *volume = &audit->list[0];
-  char *texts[] = {volume->name, volume->mounted_on, volume->info.label};
+  char *texts[] = {volume->name, volume->seen.mounted_on, volume->seen.info.label};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
     if (texts[i] != NULL)
       memset(texts[i], 'x', strlen(texts[i]));
+  for (size_t i = 0; i < volume->reason_count; i++)
+    memset(volume->reasons[i], 'x', strlen(volume->reasons[i]));
   char *plain = page_of(audit, &plain_len);
   static const char marks[] = "<>\"";
   for (size_t i = 0; marks[i] != '\0'; i++)
@@ -38,7 +40,7 @@ static void check_page(struct audit *audit) {
 }
 
 static void check_judgement(const struct audit_volume *volume) {
-  FUZZ_CHECK(volume->reason_count <= AUDIT_REASONS_MAX && volume->info.header_copies_valid <= 2);
+  FUZZ_CHECK(volume->reason_count <= AUDIT_REASONS_MAX && volume->seen.info.header_copies_valid <= 2);
   FUZZ_CHECK(volume->verdict == AUDIT_GOOD || volume->reason_count > 0);
   for (int i = 0; i < AUDIT_GUESSES && volume->guessable; i++)
     FUZZ_CHECK(volume->guess_usd[i] >= 0);
