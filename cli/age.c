@@ -12,6 +12,10 @@
 #define X25519_PREFIX "AGE-SECRET-KEY-1"
 #define PLUGIN_PREFIX "AGE-PLUGIN-"
 #define RECIPIENT_LETTERS 62
+/* "--- ", 32 bytes in base64 without padding, the line's end. */
+#define MAC_LINE_BYTES 48
+/* Nonce, key, tag. */
+#define PAYLOAD_BYTES (16 + CREDENTIAL_SLOT_KEY_BYTES + 16)
 
 static bool starts_with(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -83,6 +87,27 @@ int age_read_identities(const char *path, const char *volume, nacre_credential *
   return code;
 }
 
+/* ---- What age made ---------------------------------------------------------------------------------- */
+
+/* The rest of the text behind a line that begins so, or NULL. */
+static const char *skip_line(const char *text, const char *end, const char *begins) {
+  const size_t len = strlen(begins);
+  if ((size_t)(end - text) < len || memcmp(text, begins, len) != 0)
+    return NULL;
+  const char *stop = memchr(text, '\n', (size_t)(end - text));
+  return stop != NULL ? stop + 1 : NULL;
+}
+
+/* The version, stanzas of lines, the MAC, and one chunk with a slot's key: what can be known without an identity. */
+static bool is_age_file(const char *text, size_t len) {
+  const char *end = text + len, *at = skip_line(text, end, "age-encryption.org/v1\n"), *next;
+  if (at == NULL || skip_line(at, end, "-> ") == NULL)
+    return false;
+  while (at != NULL && (next = skip_line(at, end, "--- ")) == NULL)
+    at = skip_line(at, end, "");
+  return at != NULL && next - at == MAC_LINE_BYTES && (size_t)(end - next) == PAYLOAD_BYTES;
+}
+
 /* ---- Recipients ------------------------------------------------------------------------------------ */
 
 static int report_age(const struct outside *run, enum outside_result result, const char *volume) {
@@ -108,6 +133,9 @@ static int new_with_age(const char *recipient, const char *volume, nacre_credent
     const enum outside_result result = outside_run(&run);
     if (result != OUTSIDE_DONE)
       code = report_age(&run, result, volume);
+    else if (!is_age_file(file.bytes, file.len))
+      code = report_error(EXIT_OTHER, volume,
+                          "what age made is no age file around a slot's key; check that it is the right age");
   }
   if (code == EXIT_DONE) {
     const enum nacre_err err =

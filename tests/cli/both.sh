@@ -45,6 +45,20 @@ fails "which is not written to, either: 12" 12 "another volume" "$NACRE" mkdir $
 # shellcheck disable=SC2086
 works "and is as it was" "$NACRE" ls $pass other
 holds "empty" test ! -s "$out"
+# One that has the public id of the one that is meant, in a header that is whole.
+if can_pretend; then
+  holds "a thief gives his volume the other's public id" pretend other v
+  "$NACRE" info --json v >one
+  "$NACRE" info --json other >two
+  holds "nothing that is public tells them apart" sh -c '[ "$1" = "$2" ]' sh \
+    "$(json one 'r["volume_id"], r["label"]')" "$(json two 'r["volume_id"], r["label"]')"
+  # shellcheck disable=SC2086
+  works "it opens" "$NACRE" mkdir $pass --no-anchor other folder
+  # shellcheck disable=SC2086
+  fails "but isn't the one expected: 12" 12 "another volume" "$NACRE" ls $pass --no-anchor --expect-id "$id" other
+else
+  skip "a copied public id" "no python3-nacl, python3-argon2 or python3-cryptography"
+fi
 # shellcheck disable=SC2086
 fails "something that is no fingerprint: 2" 2 "64 hexadecimal digits" "$NACRE" ls $pass --expect-id abc v
 # shellcheck disable=SC2086

@@ -80,6 +80,11 @@ make_volume() {
   "$NACRE" create $pass $cheap "$@" "$path" 2>/dev/null
 }
 
+# The modules of the independent reader, which Debian's own Python has.
+can_pretend() { /usr/bin/python3 -c 'import argon2, cryptography, nacl' 2>/dev/null; }
+# pretend VOLUME OTHER: give it the other one's public id and label, in a header that authenticates.
+pretend() { /usr/bin/python3 -B "$here/../reader/pretend.py" "$1" "$TEST_TMP/pass" "$2"; }
+
 # json FILE EXPRESSION: print what a Python expression makes of the parsed `r`.
 json() { python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
 json_is() { [ "$(json "$1" "$2")" = "$3" ]; }

@@ -53,6 +53,45 @@ fails "32 other bytes: 3" 3 "wrong escrow key" "$NACRE" ls --slot-key noise v
 head -c 31 one.key >short
 fails "fewer: 3" 3 "32" "$NACRE" ls --slot-key short v
 
+# The other way: age makes the file, around the key that Nacre gives it, and Nacre opens it by itself. Where Nacre leaves a
+# recipient to age, as it does a plugin's, this one stands in its place and asks the real one for what AS says.
+mkdir stand-in
+cat >stand-in/age <<END
+#!/bin/sh
+exec $(command -v age) -e \$AS
+END
+chmod +x stand-in/age
+by_age() { env PATH="$TEST_TMP/stand-in:$PATH" AS="$1" "$NACRE" key add --passfile pass --escrow age1any1thing --json "$2"; }
+make_volume w
+works "age makes an escrow slot's file" by_age "-r $alice" w
+works "Nacre opens it" "$NACRE" key test --identity alice --json w
+holds "as that slot" json_is "$out" '(r["slot"], r["kind"])' "(1, 'escrow')"
+works "one for two recipients" by_age "-r $bob -r $alice" w
+for who in bob alice; do
+  works "opens for $who" "$NACRE" key test --identity $who --slot 2 --json w
+done
+fails "and for nobody else: 3" 3 "wrong age identity" "$NACRE" ls --identity carol w
+works "Nacre writes out what age made" "$NACRE" key escrow --slot 2 -o two.age w
+holds "and age opens it again" sh -c "age -d -i bob two.age | '$NACRE' key test --slot-key - w"
+# What isn't an age file, or not one around a slot's key, is kept from the slot.
+run by_age "-a -r $alice" w
+[ "$got" -eq 1 ] && grep -q "no age file" "$err"
+judge "one in ASCII armour makes no slot: 1" $?
+bad_age() {
+  printf '#!/bin/sh\n%s\n' "$1" >stand-in/age
+  run env PATH="$TEST_TMP/stand-in:$PATH" "$NACRE" key add --passfile pass --escrow age1any1thing w
+  [ "$got" -eq 1 ] && grep -q "no age file" "$err"
+  judge "$2: 1" $?
+}
+bad_age 'cat >/dev/null; echo nonsense' "something else than an age file"
+bad_age 'cat >/dev/null' "nothing at all"
+bad_age "cat >/dev/null; head -c 200 '$TEST_TMP/two.age'" "a truncated age file"
+bad_age "cat >/dev/null; cat '$TEST_TMP/two.age'; echo" "one with a byte too many"
+bad_age "head -c 31 | $(command -v age) -e -r $alice" "one of another key's length"
+# shellcheck disable=SC2086
+"$NACRE" key list $pass --json w >"$out"
+holds "none of these added a slot" json_is "$out" 'len(r["slots"])' 3
+
 # A rotation knows the slot's public key alone, and keeps what it holds.
 cp one.age before.age
 # shellcheck disable=SC2086
