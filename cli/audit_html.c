@@ -31,10 +31,14 @@ static const char head[] =
     ".tile b{display:block;font-size:1.7rem;line-height:1.2}\n"
     ".good{color:var(--good)}.weak{color:var(--weak)}.risk{color:var(--risk)}\n"
     ".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;margin:1rem 0}\n"
-    "th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid var(--line);"
-    "overflow-wrap:anywhere}td:nth-child(2){min-width:14rem}th{font-weight:600;color:var(--dim);font-size:.85rem;"
-    "overflow-wrap:normal}\n"
+    "th,td{text-align:left;vertical-align:top;padding:.4rem .6rem;border-bottom:1px solid var(--line)}"
+    "th{font-weight:600;color:var(--dim);font-size:.85em}td:nth-child(2),td:nth-child(3){overflow-wrap:anywhere}"
+    "td:nth-child(2){min-width:9em}td:nth-child(3){min-width:5em}\n"
     "td:first-child{white-space:nowrap;font-weight:600}a{color:inherit}\n"
+    "@media(min-width:64rem){td:last-child{white-space:nowrap}}\n"
+    /* What is left out here stands below as well. */
+    "@media screen and (max-width:48rem){th:nth-child(n+3),td:nth-child(n+3){display:none}}\n"
+    "@media print{body{font-size:12px;margin:0;max-width:none}th,td{padding:.25rem .4rem}.scroll{overflow:visible}}\n"
     "section{border:1px solid var(--line);border-radius:.5rem;padding:.9rem 1.1rem;margin:1rem 0}\n"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:.5rem 0}dt{color:var(--dim)}"
     "dd{margin:0;overflow-wrap:anywhere}ul{margin:.4rem 0;padding-left:1.2rem}code{font:.9em "
@@ -119,29 +123,41 @@ static void put_kinds(FILE *out, const struct audit_volume *volume) {
       count += (int)volume->seen.info.slots[i].kind == kind;
     if (count == 0)
       continue;
-    (void)fprintf(out, "%s%d %s", between, count, slot_kind_name((enum nacre_slot_kind)kind));
+    (void)fprintf(out, "%s%d&nbsp;%s", between, count, slot_kind_name((enum nacre_slot_kind)kind));
     between = ", ";
   }
 }
 
-static void put_row(FILE *out, const struct audit_volume *volume, size_t number) {
+static const char *way_back(const struct audit_volume *volume) {
+  if (volume->recovery && volume->escrow)
+    return "both";
+  return volume->recovery ? "recovery key" : volume->escrow ? "escrow" : "none";
+}
+
+/* What its header says. */
+static void put_cells(FILE *out, const struct audit_volume *volume) {
+  const struct nacre_public_info *info = &volume->seen.info;
   char usd[AUDIT_USD_BYTES];
+  (void)fputs("<td>", out);
+  put_kinds(out, volume);
+  (void)fprintf(out, "</td><td>%s</td><td>%" PRIu32 " of %d%s</td><td>%s</td>", way_back(volume),
+                info->header_copies_valid, volume->seen.origin == PUBLIC_BACKUP ? 1 : 2,
+                info->header_copies_valid == 2 && !info->header_copies_equal ? ", which differ" : "",
+                volume->guessable ? audit_usd_text(volume->guess_usd[1], usd) : "no passphrase");
+}
+
+static void put_row(FILE *out, const struct audit_volume *volume, size_t number) {
   (void)fprintf(out, "<tr><td class=\"%s\">%s</td><td><a href=\"#v%zu\">", verdict_class(volume->verdict),
                 audit_verdict_text(volume->verdict), number);
   put(out, name_of(volume));
   (void)fputs("</a></td><td>", out);
   put(out, volume->seen.info.label);
-  (void)fputs("</td><td>", out);
-  put_kinds(out, volume);
-  (void)fprintf(
-      out, "</td><td>%s</td><td>%" PRIu32 "%s</td><td>%s</td></tr>\n",
-      volume->recovery && volume->escrow ? "both"
-      : volume->recovery                 ? "recovery key"
-      : volume->escrow                   ? "escrow"
-                                         : "none",
-      volume->seen.info.header_copies_valid,
-      volume->seen.info.header_copies_valid == 2 && !volume->seen.info.header_copies_equal ? ", which differ" : "",
-      volume->guessable ? audit_usd_text(volume->guess_usd[1], usd) : "no passphrase");
+  (void)fputs("</td>", out);
+  if (volume->seen.problem[0] == '\0')
+    put_cells(out, volume);
+  else
+    (void)fputs("<td class=\"dim\" colspan=\"4\">its header can't be used</td>", out);
+  (void)fputs("</tr>\n", out);
 }
 
 static void put_table(FILE *out, const struct audit *audit) {
@@ -161,7 +177,7 @@ static void put_table(FILE *out, const struct audit *audit) {
 }
 
 static void put_facts(FILE *out, const struct audit_volume *volume) {
-  char id[PUBLIC_ID_BYTES], text[SLOT_TEXT_BYTES], name[16], size[SIZE_TEXT_BYTES], copies[PUBLIC_HEADERS_BYTES];
+  char id[PUBLIC_ID_BYTES], text[SLOT_TEXT_BYTES], name[24], size[SIZE_TEXT_BYTES], copies[PUBLIC_HEADERS_BYTES];
   (void)fputs("<dl>\n", out);
   if (volume->record)
     put_field(out, "Record", volume->path);
@@ -185,7 +201,7 @@ static void put_facts(FILE *out, const struct audit_volume *volume) {
   }
   for (int i = 0; i < AUDIT_GUESSES && volume->guessable; i++) {
     char usd[AUDIT_USD_BYTES];
-    (void)snprintf(name, sizeof name, "Guess %d bits", audit_guess_bits[i]);
+    (void)snprintf(name, sizeof name, "Guessing %d bits", audit_guess_bits[i]);
     put_field(out, name, audit_usd_text(volume->guess_usd[i], usd));
   }
   (void)fputs("</dl>\n", out);

@@ -98,6 +98,8 @@ shown = "".join(page.text)
 assert "<script>alert(1)</script>" in shown and "\u202e" not in text and "\x1b" not in text
 assert "url(" not in text and "http" not in text.replace("http-equiv", "")
 assert "prefers-color-scheme:dark" in text and "@media print" in text
+assert text.count(">its header can't be used<") == 1 and "no passphrase" not in text  # of that one nothing else is known
+assert "1 of 1" in shown and "2 of 2" in shown
 for number, word in ((7, "volumes"), (4, "at risk"), (2, "weak"), (1, "good")):
     assert "<b>%d</b>%s" % (number, word) in text, word
 END
