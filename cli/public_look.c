@@ -13,6 +13,8 @@
 #define MAGIC "nacre\r\n\x1a"
 #define MAGIC_BYTES 8
 #define SECOND_COPY_OFFSET (16 << 20)
+/* A header that is kept apart has both copies one behind the other. */
+#define DETACHED_BYTES ((uint64_t)2 * NACRE_HEADER_BYTES)
 
 static bool has_magic(int fd, off_t offset) {
   char bytes[MAGIC_BYTES];
@@ -26,7 +28,8 @@ int public_view_is_marked(const char *path, bool *marked) {
     return errno;
   struct stat st;
   if (fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
-    *marked = has_magic(fd, 0) || has_magic(fd, SECOND_COPY_OFFSET);
+    *marked = has_magic(fd, 0) || has_magic(fd, SECOND_COPY_OFFSET) ||
+              (st.st_size == (off_t)DETACHED_BYTES && has_magic(fd, NACRE_HEADER_BYTES));
   (void)close(fd);
   return 0;
 }
@@ -69,29 +72,31 @@ static const struct nacre_store_ops blank_ops = {.struct_size = sizeof blank_ops
                                                  .size = blank_size,
                                                  .close = blank_close};
 
-/* Both copies one behind the other: not what is left of a container. */
-static void look_at_header(struct public_view *view, const char *path) {
+/* The header's file alone, as if the container beside it were there. */
+static enum nacre_err probe_header(const char *path, struct nacre_public_info *info) {
   const struct nacre_target header = volume_plain_target(path);
   const struct nacre_target target = {.struct_size = sizeof target, .ops = &blank_ops, .header = &header};
-  struct nacre_public_info info = {.struct_size = sizeof info};
-  if (nacre_probe(&target, &info) != NACRE_OK || info.header_copies_valid != 2)
-    return;
-  info.container_bytes = view->info.container_bytes;
-  info.in_use = view->info.in_use;
-  view->info = info;
-  view->origin = PUBLIC_HEADER;
+  const enum nacre_err err = nacre_probe(&target, info);
+  info->container_bytes = DETACHED_BYTES;
+  return err;
+}
+
+static enum public_origin origin_of(uint64_t bytes) {
+  if (bytes == NACRE_HEADER_BYTES)
+    return PUBLIC_BACKUP;
+  return bytes == DETACHED_BYTES ? PUBLIC_HEADER : PUBLIC_CONTAINER;
 }
 
 enum nacre_err public_view_take(struct public_view *view, const char *path, const struct nacre_target *target) {
   *view = (struct public_view){.info = {.struct_size = sizeof view->info}};
-  const enum nacre_err err = nacre_probe(target, &view->info);
+  enum nacre_err err = nacre_probe(target, &view->info);
+  /* The length tells, unless what is looked at is in two places. */
+  if (target->header == NULL)
+    view->origin = origin_of(view->info.container_bytes);
+  if (view->origin == PUBLIC_HEADER)
+    err = probe_header(path, &view->info);
   if (err != NACRE_OK)
     (void)snprintf(view->problem, sizeof view->problem, "%s", nacre_last_error());
-  /* The length tells, unless what is looked at is in two places. */
-  if (target->header == NULL && view->info.container_bytes == NACRE_HEADER_BYTES)
-    view->origin = PUBLIC_BACKUP;
-  else if (target->header == NULL && view->info.container_bytes == 2 * NACRE_HEADER_BYTES)
-    look_at_header(view, path);
   if (view->info.in_use)
     view->mounted_on = volume_mounted_on(path);
   return err;

@@ -52,6 +52,25 @@ works "audit finds the header, not the container" "$NACRE" audit --json found
 holds "as what it is" json_is "$out" '[(v["path"], v["origin"], v["header_copies_valid"]) for v in r["volumes"]]' \
   "[('found/h', 'detached-header', 2)]"
 
+# One of its copies destroyed, and then both damaged.
+mkdir spoilt
+head -c 262144 /dev/urandom >noise
+for copy in 0 1; do
+  cp h spoilt/h
+  dd if=noise of=spoilt/h bs=256K seek=$copy conv=notrunc 2>/dev/null
+  run "$NACRE" audit --json spoilt
+  [ "$got" -eq 13 ] && json_is "$out" '[(v["origin"], v["header_copies_valid"], v["reasons"][0][:40]) for v in r["volumes"]]' \
+    "[('detached-header', 1, 'one of the two copies of its header is d')]"
+  judge "copy $copy destroyed: it is known all the same, and at risk" $?
+done
+/usr/bin/python3 -c '
+with open("spoilt/h", "r+b") as file:
+    file.seek(4000)
+    file.write(b"x")'
+run "$NACRE" audit --json spoilt
+[ "$got" -eq 13 ] && json_is "$out" '[(v["origin"], "damaged" in v["problem"]) for v in r["volumes"]]' "[('detached-header', True)]"
+judge "the other one damaged: at risk" $?
+
 fails "a header's file that is not there: 6" 6 "header" "$NACRE" ls --passfile pass --header none v
 # shellcheck disable=SC2086
 fails "create over a header's file: 1" 1 "header" "$NACRE" create $pass $cheap $header v2
