@@ -191,6 +191,7 @@ static void print_slots_json(const struct nacre_restore_report *report, const st
   for (size_t i = 0; i < count; i++) {
     struct json_object *slot = slot_json((int)slots[i].index, slots[i].kind, &slots[i].kdf);
     report_json_add(slot, "name", slots[i].name[0] != '\0' ? report_json_text(slots[i].name) : NULL);
+    report_json_add(slot, "created_s", json_object_new_int64(slots[i].created_s));
     report_json_add(slot, "fate", json_object_new_string(fate(report, slots[i].index)));
     (void)json_object_array_add(array, slot);
   }
@@ -210,13 +211,13 @@ static void print_slots_json(const struct nacre_restore_report *report, const st
   report_print_json(object);
 }
 
-static void print_slots(const struct nacre_restore_report *report, const struct nacre_slot_info *slots,
-                        size_t count) {
+static void print_slots(const struct nacre_restore_report *report, const struct nacre_slot_info *slots, size_t count,
+                        const struct nacre_public_info *before) {
+  char text[SLOT_TEXT_BYTES], date[SLOT_DATE_BYTES];
   for (size_t i = 0; i < count; i++) {
-    char text[SLOT_TEXT_BYTES];
-    (void)printf("slot %-2u  %-8s  %s", (unsigned)slots[i].index,
+    (void)printf("slot %-2u  %-8s  %s  %s", (unsigned)slots[i].index,
                  report->header_there ? fate(report, slots[i].index) : "returns",
-                 slot_text(slots[i].kind, &slots[i].kdf, text));
+                 slot_date_text(slots[i].created_s, date), slot_text(slots[i].kind, &slots[i].kdf, text));
     if (slots[i].name[0] != '\0') {
       (void)printf("  ");
       escape_print(stdout, slots[i].name);
@@ -225,7 +226,7 @@ static void print_slots(const struct nacre_restore_report *report, const struct 
   }
   for (unsigned i = 0; i < NACRE_SLOTS_MAX; i++)
     if (report->vanishing & ~report->slots & 1u << i)
-      (void)printf("slot %-2u  goes\n", i);
+      (void)printf("slot %-2u  %-8s  %s\n", i, "goes", slot_text(before->slots[i].kind, &before->slots[i].kdf, text));
 }
 
 static int restore(const char *path, nacre_volume *vol, bool dry_run) {
@@ -234,7 +235,13 @@ static int restore(const char *path, nacre_volume *vol, bool dry_run) {
   size_t count = NACRE_SLOTS_MAX;
   for (size_t i = 0; i < NACRE_SLOTS_MAX; i++)
     slots[i] = (struct nacre_slot_info){.struct_size = sizeof slots[i]};
-  enum nacre_err err = nacre_header_restore(vol, dry_run, &report);
+  /* What goes, as far as it is public: its names and dates are sealed under what opens that header. */
+  const struct nacre_target target = volume_target(path);
+  struct nacre_public_info before = {.struct_size = sizeof before};
+  enum nacre_err err = nacre_probe(&target, &before);
+  if (err != NACRE_OK) /* then there is nothing that could go */
+    before = (struct nacre_public_info){0};
+  err = nacre_header_restore(vol, dry_run, &report);
   if (err == NACRE_OK)
     err = nacre_slot_list(vol, slots, &count);
   if (err != NACRE_OK)
@@ -242,7 +249,7 @@ static int restore(const char *path, nacre_volume *vol, bool dry_run) {
   if (report_is_json())
     print_slots_json(&report, slots, count, !dry_run);
   else
-    print_slots(&report, slots, count);
+    print_slots(&report, slots, count, &before);
   if (report.backup_sequence < report.demanded_sequence)
     report_note(path,
                 "the backup is older than the volume's last header: what it brings back may have been removed on "

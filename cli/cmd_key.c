@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include <json-c/json.h>
 
@@ -60,13 +59,6 @@ static int key_remove(const struct command *self, int argc, char **argv) {
 
 /* ---- key list ------------------------------------------------------------------------------------ */
 
-static void date_text(int64_t seconds, char *text, size_t size) {
-  const time_t when = (time_t)seconds;
-  struct tm tm;
-  if (localtime_r(&when, &tm) == NULL || strftime(text, size, "%Y-%m-%d %H:%M", &tm) == 0)
-    (void)snprintf(text, size, "-");
-}
-
 static void list_json(const struct nacre_slot_info *slots, size_t count, const uint8_t fingerprint[32],
                       const struct nacre_volume_info *info) {
   struct json_object *array = json_object_new_array();
@@ -88,9 +80,9 @@ static void list_json(const struct nacre_slot_info *slots, size_t count, const u
 
 static void list_text(const struct nacre_slot_info *slots, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    char text[SLOT_TEXT_BYTES], date[32];
-    date_text(slots[i].created_s, date, sizeof date);
-    (void)printf("%-3u %s  %s", (unsigned)slots[i].index, date, slot_text(slots[i].kind, &slots[i].kdf, text));
+    char text[SLOT_TEXT_BYTES], date[SLOT_DATE_BYTES];
+    (void)printf("%-3u %s  %s", (unsigned)slots[i].index, slot_date_text(slots[i].created_s, date),
+                 slot_text(slots[i].kind, &slots[i].kdf, text));
     if (slots[i].name[0] != '\0') {
       (void)printf("  ");
       escape_print(stdout, slots[i].name);

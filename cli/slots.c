@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <json-c/json.h>
 
@@ -42,6 +43,14 @@ const char *slot_text(enum nacre_slot_kind kind, const struct nacre_kdf_cost *kd
                    slot_kind_name(kind), size_text(kdf->memory_bytes, memory), kdf->passes,
                    kdf->passes == 1 ? "" : "es", kdf->lanes, kdf->lanes == 1 ? "" : "s",
                    kdf_is_low(kdf) ? " (low)" : "");
+  return text;
+}
+
+const char *slot_date_text(int64_t created_s, char text[SLOT_DATE_BYTES]) {
+  const time_t when = (time_t)created_s;
+  struct tm tm;
+  if (localtime_r(&when, &tm) == NULL || strftime(text, SLOT_DATE_BYTES, "%Y-%m-%d %H:%M", &tm) == 0)
+    (void)snprintf(text, SLOT_DATE_BYTES, "-");
   return text;
 }
 

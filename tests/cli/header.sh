@@ -33,8 +33,8 @@ fails "nor the backup with one that it has not: 3" 3 "wrong passphrase" "$NACRE"
 cp v before
 # shellcheck disable=SC2086
 works "restore --dry-run" "$NACRE" header restore $pass --dry-run v b0
-holds "says what comes back and what goes" sh -c "grep -Eq '^slot 0 +returns +passphrase.*first' '$out' &&
-  grep -Eq '^slot 1 +goes' '$out'"
+holds "says what comes back and what goes" sh -c "grep -Eq '^slot 0 +returns +20[0-9-]+ [0-9:]+ +passphrase.*first' '$out' &&
+  grep -Eq '^slot 1 +goes +passphrase, Argon2id 32 MiB' '$out'"
 holds "and that it is older than it has to be" grep -q 'older than' "$err"
 holds "and changes nothing" cmp v before
 # shellcheck disable=SC2086
@@ -42,6 +42,7 @@ works "restore" "$NACRE" header restore $pass --json v b0
 holds "tells the same as JSON" json_is "$out" \
   '(r["restored"], [(s["index"], s["name"], s["fate"]) for s in r["slots"]], r["slots_gone"])' \
   "(True, [(0, 'first', 'returns')], [1])"
+holds "with its date" json_is "$out" 'r["slots"][0]["created_s"] > 1700000000' True
 holds "with a sequence above what was demanded" json_is "$out" \
   'r["backup_sequence"] < r["demanded_sequence"] < r["new_sequence"]' True
 # shellcheck disable=SC2086
