@@ -73,6 +73,25 @@ by_itself() {
 }
 check "what was broken off goes on at the next mount by itself" by_itself
 
+# The rate is remembered with the rotation. A look that comes late, when all may be done at that rate as well, proves nothing.
+at_its_rate() {
+  rekey --rate 1M "$dir" >/dev/null 2>&1 &
+  slow=$!
+  wait_for rotating
+  kill -TERM $slow
+  wait $slow || :
+  left_s=$((($(status rekey_total_bytes) - $(status rekey_done_bytes)) / 1048576))
+  unmount "$dir"
+  began=$(date +%s)
+  mount_at "$volume" "$dir"
+  sleep 4
+  rotating || [ $(($(date +%s) - began)) -ge $((left_s - 1)) ]
+  [ "$(rekey --rate 1G --json "$dir" | field resumed)" = True ]
+  not rotating
+  same
+}
+check "and at the rate that it was begun with" at_its_rate
+
 unmounted() {
   rekey --rate 4M "$dir" >"$TEST_TMP/slow.log" 2>&1 &
   slow=$!
