@@ -175,7 +175,7 @@ static int key_id(const struct command *self, int argc, char **argv) {
 static const struct command key_commands[] = {
     {"key add", "VOLUME", "Add a credential, beside those that the volume has", key_add},
     {"key remove", "VOLUME", "Remove a credential", key_remove},
-    {"key change", "VOLUME", "Replace a credential by another, in the same slot", key_change},
+    {"key change", "VOLUME", "Replace a credential by another, in the same slot, or rename it", key_change},
     {"key list", "VOLUME", "List the credentials with their names and dates", key_list},
     {"key escrow", "VOLUME", "Write out what an escrow slot holds, for age -d", key_escrow},
     {"key id", "VOLUME", "Print the volume's fingerprint, for --expect-id", key_id},

@@ -31,11 +31,14 @@ static const struct option_spec add_specs[] = {
     {"name", 0, OPTION_TEXT, offsetof(struct key_options, name), "TEXT", "what the new slot is called in key list"},
     {0}};
 
-static const struct option_spec change_specs[] = {{"slot", 0, OPTION_NUMBER, offsetof(struct key_options, slot), "N",
-                                                   "the slot; without it, the one that the credential opens"},
-                                                  {"same", 0, OPTION_FLAG, offsetof(struct key_options, same), NULL,
-                                                   "keep the credential, and only make guessing it dearer"},
-                                                  {0}};
+static const struct option_spec change_specs[] = {
+    {"slot", 0, OPTION_NUMBER, offsetof(struct key_options, slot), "N",
+     "the slot; without it, the one that the credential opens"},
+    {"name", 0, OPTION_TEXT, offsetof(struct key_options, name), "TEXT",
+     "what the slot is called from now on; alone, nothing else changes"},
+    {"same", 0, OPTION_FLAG, offsetof(struct key_options, same), NULL,
+     "keep the credential, and only make guessing it dearer"},
+    {0}};
 
 /* Options, and what they cost: false with *code where the command ends with that. */
 static bool begin(const struct command *self, const struct option_group *groups, struct key_options *o, int *argc,
@@ -137,6 +140,12 @@ static bool kind_has_cost(enum nacre_slot_kind kind) {
   return kind == NACRE_SLOT_PASSPHRASE || kind == NACRE_SLOT_KEY_FILE || kind == NACRE_SLOT_PASSPHRASE_AND_KEY_FILE;
 }
 
+/* Whether the slot is to be called otherwise, and nothing else was said. */
+static bool only_renames(const struct key_options *o) {
+  return o->name != NULL && !o->same && !o->kdf.weak_ok && !credential_new_is_given(&o->fresh) &&
+         !kdf_options_given(&o->kdf);
+}
+
 /* Whether the credential that opened the volume is to stay, at another cost: where that was asked for, or, at a
  * terminal that was told nothing else, where the cost is low and the person agrees. */
 static bool keeps_credential(const struct key_options *o, struct slot_access *access, uint32_t index) {
@@ -186,13 +195,13 @@ static int change_to_recovery(struct slot_access *access, const struct key_optio
   int code = find_slot(access, index, &old);
   if (code == EXIT_DONE && old.kind == NACRE_SLOT_EMPTY)
     return report_error(EXIT_OTHER, access->path, "slot %u is empty", (unsigned)index);
-  const struct paper_slot slot = {.index = index, .name = old.name};
+  const struct paper_slot slot = {.index = index, .name = o->name != NULL ? o->name : old.name};
   if (code == EXIT_DONE)
     code = paper_hand_over(&o->paper, access->container, &slot, recovery, slot_report(index, recovery),
                            "the slot is as it was");
   if (code != EXIT_DONE)
     return code;
-  code = slot_access_change(access, index, cred, NULL);
+  code = slot_access_change(access, index, cred, NULL, o->name);
   if (code == EXIT_DONE) {
     report_note(access->path, "slot %u changed", (unsigned)index);
   } else {
@@ -202,26 +211,33 @@ static int change_to_recovery(struct slot_access *access, const struct key_optio
   return code;
 }
 
-static int change_slot(struct slot_access *access, const struct key_options *o, const struct nacre_kdf_cost *cost) {
-  const uint32_t index = o->slot >= 0 ? (uint32_t)o->slot : access->opened;
+static int change_credential(struct slot_access *access, const struct key_options *o,
+                             const struct nacre_kdf_cost *cost, uint32_t index) {
   struct secret recovery = {0};
   nacre_credential *cred = NULL;
-  int code;
-  if (keeps_credential(o, access, index)) {
-    code = check_same(access, index);
+  int code = read_new(access->path, o, cost, &recovery, &cred);
+  if (code == EXIT_DONE && recovery.bytes != NULL) {
+    code = change_to_recovery(access, o, index, cred, &recovery);
+  } else if (code == EXIT_DONE) {
+    code = slot_access_change(access, index, cred, cost, o->name);
     if (code == EXIT_DONE)
-      code = slot_access_change(access, index, access->opener, cost);
-  } else {
-    code = read_new(access->path, o, cost, &recovery, &cred);
-    if (code == EXIT_DONE && recovery.bytes == NULL)
-      code = slot_access_change(access, index, cred, cost);
-    else if (code == EXIT_DONE)
-      code = change_to_recovery(access, o, index, cred, &recovery);
+      key_print_done(access->path, index, "changed");
   }
-  if (code == EXIT_DONE && recovery.bytes == NULL)
-    key_print_done(access->path, index, "changed");
   nacre_credential_free(cred);
   secret_free(&recovery);
+  return code;
+}
+
+static int change_slot(struct slot_access *access, const struct key_options *o, const struct nacre_kdf_cost *cost) {
+  const uint32_t index = o->slot >= 0 ? (uint32_t)o->slot : access->opened;
+  const bool renames = only_renames(o);
+  if (!renames && !keeps_credential(o, access, index))
+    return change_credential(access, o, cost, index);
+  int code = renames ? slot_access_rename(access, index, o->name) : check_same(access, index);
+  if (code == EXIT_DONE && !renames)
+    code = slot_access_change(access, index, access->opener, cost, o->name);
+  if (code == EXIT_DONE)
+    key_print_done(access->path, index, renames ? "renamed; what opens it stays" : "changed");
   return code;
 }
 

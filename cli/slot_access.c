@@ -162,10 +162,17 @@ int slot_access_add(struct slot_access *a, const nacre_credential *cred, const s
 }
 
 int slot_access_change(struct slot_access *a, uint32_t slot, const nacre_credential *cred,
-                       const struct nacre_kdf_cost *cost) {
+                       const struct nacre_kdf_cost *cost, const char *name) {
   if (a->vol != NULL)
-    return report_change(a->path, nacre_slot_change(a->vol, slot, cred, cost), NULL);
-  struct nacre_slot_order order = {.what = NACRE_SLOT_CHANGE, .slot = slot, .cred = cred, .kdf = cost};
+    return report_change(a->path, nacre_slot_change(a->vol, slot, cred, cost, name), NULL);
+  struct nacre_slot_order order = {.what = NACRE_SLOT_CHANGE, .slot = slot, .cred = cred, .kdf = cost, .name = name};
+  return send_order(a, &order, &slot);
+}
+
+int slot_access_rename(struct slot_access *a, uint32_t slot, const char *name) {
+  if (a->vol != NULL)
+    return report_change(a->path, nacre_slot_rename(a->vol, slot, name), NULL);
+  struct nacre_slot_order order = {.what = NACRE_SLOT_RENAME, .slot = slot, .name = name};
   return send_order(a, &order, &slot);
 }
 

@@ -32,8 +32,10 @@ int slot_access_close(struct slot_access *a, int code);
 int slot_access_list(struct slot_access *a, struct nacre_slot_info *infos, size_t *count);
 int slot_access_add(struct slot_access *a, const nacre_credential *cred, const struct nacre_kdf_cost *cost,
                     const char *name, uint32_t *index);
+/* name NULL: it stays. */
 int slot_access_change(struct slot_access *a, uint32_t slot, const nacre_credential *cred,
-                       const struct nacre_kdf_cost *cost);
+                       const struct nacre_kdf_cost *cost, const char *name);
+int slot_access_rename(struct slot_access *a, uint32_t slot, const char *name);
 int slot_access_remove(struct slot_access *a, uint32_t slot, bool force);
 
 #endif

@@ -27,9 +27,11 @@ NACRE_CALL enum nacre_err nacre_slot_add(nacre_volume *vol, const nacre_credenti
                                          const struct nacre_kdf_cost *kdf, const char *name, uint32_t *index);
 /* The last slot is NACRE_ERR_WEAK without force. */
 NACRE_CALL enum nacre_err nacre_slot_remove(nacre_volume *vol, uint32_t index, bool force);
-/* Replace what opens a slot; a new key pair is drawn, the name is kept. */
+/* Replace what opens a slot; a new key pair is drawn. name NULL: it keeps the one that it has; "": none. */
 NACRE_CALL enum nacre_err nacre_slot_change(nacre_volume *vol, uint32_t index, const nacre_credential *cred,
-                                            const struct nacre_kdf_cost *kdf);
+                                            const struct nacre_kdf_cost *kdf, const char *name);
+/* Give a slot another name; NULL or "": none. What opens it stays, and so does its date. */
+NACRE_CALL enum nacre_err nacre_slot_rename(nacre_volume *vol, uint32_t index, const char *name);
 
 /* How a header is unlocked without opening the volume, which may be in use. NULL: all zero. */
 struct nacre_unlock_options {
@@ -65,15 +67,15 @@ NACRE_CALL enum nacre_err nacre_header_list(nacre_header *header, struct nacre_s
 /* Orders: a change of the keyslots of a volume that another process has open. One that can open a slot makes the
  * order, the one that has the volume open carries it out; nothing in it is secret, and it is good once, for the
  * header that it was made from. */
-enum nacre_slot_change { NACRE_SLOT_ADD = 1, NACRE_SLOT_CHANGE = 2, NACRE_SLOT_REMOVE = 3 };
+enum nacre_slot_change { NACRE_SLOT_ADD = 1, NACRE_SLOT_CHANGE = 2, NACRE_SLOT_REMOVE = 3, NACRE_SLOT_RENAME = 4 };
 struct nacre_slot_order {
   size_t struct_size;
   enum nacre_slot_change what;
-  uint32_t slot;                    /* to change or remove */
+  uint32_t slot;                    /* to change, remove or rename */
   bool force;                       /* remove even the last one */
   const nacre_credential *cred;     /* add, change: the new one */
   const struct nacre_kdf_cost *kdf; /* add, change; NULL: the default */
-  const char *name;                 /* add, change; NULL: none, or the old one */
+  const char *name;                 /* add, rename; NULL: none. change; NULL: the old one */
 };
 #define NACRE_SLOT_ORDER_MAX_BYTES 8192
 /* `buf` has NACRE_SLOT_ORDER_MAX_BYTES; *len_bytes of them are the order. It is made from the header as it is now,

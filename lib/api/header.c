@@ -141,9 +141,9 @@ enum nacre_err nacre_header_list(nacre_header *header, struct nacre_slot_info *i
 /* ---- Orders ---- */
 
 static enum nacre_err check_order(const struct nacre_slot_order *o, const void *buf, const size_t *len_bytes) {
-  if (!buf || !len_bytes || o->what < NACRE_SLOT_ADD || o->what > NACRE_SLOT_REMOVE)
+  if (!buf || !len_bytes || o->what < NACRE_SLOT_ADD || o->what > NACRE_SLOT_RENAME)
     return err_set(NACRE_ERR_ARGUMENT, "an order, or room for it, is missing");
-  if (!o->cred && o->what != NACRE_SLOT_REMOVE)
+  if (!o->cred && (o->what == NACRE_SLOT_ADD || o->what == NACRE_SLOT_CHANGE))
     return err_set(NACRE_ERR_ARGUMENT, "a credential is missing");
   return slot_name_check(o->name);
 }

@@ -36,12 +36,19 @@ enum nacre_err nacre_slot_remove(nacre_volume *vol, uint32_t index, bool force) 
 }
 
 enum nacre_err nacre_slot_change(nacre_volume *vol, uint32_t index, const nacre_credential *cred,
-                                 const struct nacre_kdf_cost *kdf) {
+                                 const struct nacre_kdf_cost *kdf, const char *name) {
   ERR_TRY(handle_volume(vol));
   if (!cred)
     return err_set(NACRE_ERR_ARGUMENT, "a credential is missing");
-  const struct slot_request request = {.cred = cred, .cost = kdf};
+  ERR_TRY(slot_name_check(name));
+  const struct slot_request request = {.cred = cred, .cost = kdf, .name = name};
   return slots_change(vol->v, index, &request);
+}
+
+enum nacre_err nacre_slot_rename(nacre_volume *vol, uint32_t index, const char *name) {
+  ERR_TRY(handle_volume(vol));
+  ERR_TRY(slot_name_check(name));
+  return slots_rename(vol->v, index, name);
 }
 
 enum nacre_err nacre_slot_order_apply(nacre_volume *vol, const void *buf, size_t len_bytes, uint32_t *index) {

@@ -71,7 +71,8 @@ static enum nacre_err read_slot(struct reader *r, struct slot_order *out) {
   if (r->bad || area == NULL)
     return malformed();
   bool empty = out->slot.kind == NACRE_SLOT_EMPTY;
-  if (empty != (out->what == SLOT_ORDER_REMOVE) || out->slot.kind > NACRE_SLOT_FIDO2)
+  if (empty != (out->what == SLOT_ORDER_REMOVE || out->what == SLOT_ORDER_RENAME) ||
+      out->slot.kind > NACRE_SLOT_FIDO2)
     return malformed();
   if (slot_kind_has_kdf(out->slot.kind))
     ERR_TRY(kdf_check_new(&out->slot.cost));
@@ -100,7 +101,7 @@ enum nacre_err slot_order_decode(const uint8_t *bytes, size_t len, const uint8_t
   reader_zeroes(&r, 6);
   out->sequence = reader_u64(&r);
   reader_copy(&r, out->volume_id, sizeof out->volume_id);
-  if (what < SLOT_ORDER_ADD || what > SLOT_ORDER_REMOVE)
+  if (what < SLOT_ORDER_ADD || what > SLOT_ORDER_RENAME)
     return malformed();
   return read_slot(&r, out);
 }
@@ -112,7 +113,9 @@ enum nacre_err slot_order_make(const struct headers *h, const struct unlocked *u
   const struct header *header = &h->copy[u->copy];
   order->sequence = header->sequence;
   memcpy(order->volume_id, header->volume_id, sizeof order->volume_id);
-  if (order->what == SLOT_ORDER_REMOVE)
+  if (order->what == SLOT_ORDER_RENAME)
+    slots_name(&order->meta, request->name);
+  if (order->what == SLOT_ORDER_REMOVE || order->what == SLOT_ORDER_RENAME)
     return NACRE_OK;
   struct nacre_kdf_cost cost;
   ERR_TRY(slot_cost(request->cred, request->cost, &cost));
@@ -133,6 +136,10 @@ static enum nacre_err apply_to(struct header_change *c, const struct slot_order 
     ERR_TRY(slots_find_free(c->header, index));
   else
     ERR_TRY(slots_check(c->header, order->index));
+  if (order->what == SLOT_ORDER_RENAME) {
+    slots_name(&c->sealed->slots[*index], order->meta.name);
+    return NACRE_OK;
+  }
   struct header_slot_meta meta = order->meta;
   if (order->what == SLOT_ORDER_CHANGE && !order->has_name)
     memcpy(meta.name, c->sealed->slots[*index].name, sizeof meta.name);

@@ -11,7 +11,7 @@
 
 #include <assert.h>
 
-enum slot_order_what { SLOT_ORDER_ADD = 1, SLOT_ORDER_CHANGE = 2, SLOT_ORDER_REMOVE = 3 };
+enum slot_order_what { SLOT_ORDER_ADD = 1, SLOT_ORDER_CHANGE = 2, SLOT_ORDER_REMOVE = 3, SLOT_ORDER_RENAME = 4 };
 
 struct slot_order {
   enum slot_order_what what;
@@ -32,7 +32,7 @@ void slot_order_encode(const struct slot_order *order, const uint8_t master_key[
 NACRE_MUST_USE enum nacre_err slot_order_decode(const uint8_t *bytes, size_t len, const uint8_t master_key[32],
                                                 struct slot_order *out);
 
-/* What a header and a master key give: the order for a request (cred NULL: to remove). */
+/* What a header and a master key give: the order for a request (cred NULL: to remove or rename). */
 NACRE_MUST_USE enum nacre_err slot_order_make(const struct headers *h, const struct unlocked *u,
                                               const struct slot_request *request, struct slot_order *order);
 /* Carry it out. *index: the slot. */

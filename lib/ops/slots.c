@@ -16,14 +16,18 @@ enum nacre_err slot_cost(const struct nacre_credential *cred, const struct nacre
   return kdf_check_new(cost);
 }
 
+void slots_name(struct header_slot_meta *meta, const char *name) {
+  memset(meta->name, 0, sizeof meta->name);
+  if (name)
+    memcpy(meta->name, name, strnlen(name, sizeof meta->name - 1));
+}
+
 enum nacre_err slot_make(const uint8_t master_key[32], const struct slot_request *request,
                          const struct nacre_kdf_cost *cost, struct keyslot *slot, struct header_slot_meta *meta) {
   ERR_TRY(keyslot_make(request->cred, cost, master_key, slot, meta->public_key));
   meta->created_s = env_realtime().s;
-  if (request->name) {
-    memset(meta->name, 0, sizeof meta->name);
-    memcpy(meta->name, request->name, strnlen(request->name, sizeof meta->name - 1));
-  }
+  if (request->name)
+    slots_name(meta, request->name);
   return NACRE_OK;
 }
 
@@ -126,6 +130,22 @@ enum nacre_err slots_change(struct volume *v, uint32_t index, const struct slot_
   struct header_change c;
   pthread_mutex_lock(&v->change_lock);
   enum nacre_err err = change_locked(v, index, request, &cost, &c);
+  pthread_mutex_unlock(&v->change_lock);
+  header_change_free(&c);
+  return err;
+}
+
+static enum nacre_err rename_locked(struct volume *v, uint32_t index, const char *name, struct header_change *c) {
+  ERR_TRY(header_change_begin(v, c));
+  ERR_TRY(slots_check(c->header, index));
+  slots_name(&c->sealed->slots[index], name);
+  return header_change_commit(v, c);
+}
+
+enum nacre_err slots_rename(struct volume *v, uint32_t index, const char *name) {
+  struct header_change c;
+  pthread_mutex_lock(&v->change_lock);
+  enum nacre_err err = rename_locked(v, index, name, &c);
   pthread_mutex_unlock(&v->change_lock);
   header_change_free(&c);
   return err;

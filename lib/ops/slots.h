@@ -25,13 +25,17 @@ NACRE_MUST_USE enum nacre_err slots_check(const struct header *h, uint32_t index
 NACRE_MUST_USE enum nacre_err slots_find_free(const struct header *h, uint32_t *index);
 NACRE_MUST_USE enum nacre_err slots_take_out(struct header_change *c, uint32_t index, bool force);
 
+/* NULL: none. */
+void slots_name(struct header_slot_meta *meta, const char *name);
+
 /* fn once a slot in use, in order. Of an open volume's header: under its lock. */
 void slots_each(const struct header *h, const struct header_sealed *sealed,
                 void (*fn)(void *arg, const struct nacre_slot_info *info), void *arg);
 NACRE_MUST_USE enum nacre_err slots_add(struct volume *v, const struct slot_request *request, uint32_t *index);
 /* The last one only with force: then nothing opens the volume ever again. */
 NACRE_MUST_USE enum nacre_err slots_remove(struct volume *v, uint32_t index, bool force);
-/* A new key pair in that slot, under another credential; its name stays. */
+/* A new key pair in that slot, under another credential; its name stays where the request has none. */
 NACRE_MUST_USE enum nacre_err slots_change(struct volume *v, uint32_t index, const struct slot_request *request);
+NACRE_MUST_USE enum nacre_err slots_rename(struct volume *v, uint32_t index, const char *name);
 
 #endif

@@ -45,6 +45,15 @@ if can_mount; then
   mkdir on
   works "mount --unattended with that clevis" faked "$NACRE" mount --unattended f on
   works "by the mounted folder, too" faked "$NACRE" key list --unattended on
+  # shellcheck disable=SC2086
+  works "mounted: key add --clevis" faked "$NACRE" key add --unattended --clevis 'tpm2 {}' --name second on
+  works "mounted: it opens" faked "$NACRE" key test --unattended --slot 2 on
+  fails "mounted: the first one's key is another: 3" 3 "wrong key" faked "$NACRE" key test --unattended --slot 1 on
+  works "mounted: key change --clevis" faked "$NACRE" key change --unattended --open-slot 2 --slot 1 --clevis 'tpm2 {}' on
+  works "mounted: that opens" faked "$NACRE" key test --unattended --slot 1 on
+  fails "mounted: the second no more: 3" 3 "wrong key" faked "$NACRE" key test --unattended --slot 2 on
+  works "mounted: key remove" faked "$NACRE" key remove --unattended --open-slot 1 --slot 2 on
+  fails "mounted: it is gone: 3" 3 "no such unattended slot" faked "$NACRE" key test --unattended --slot 2 on
   "$NACRE" umount on 2>/dev/null
 fi
 works "the JWE is written out" "$NACRE" key escrow --slot 1 f

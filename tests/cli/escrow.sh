@@ -127,7 +127,7 @@ fails "a recipient that is none: 2" 2 "not an age recipient" "$NACRE" key add $p
 fails "an identity in the place of a recipient: 2" 2 "not an age recipient" "$NACRE" key add $pass \
   --escrow "$(tail -n 1 alice)" v
 
-# While the volume is mounted its slots can be looked at and tried, and not changed.
+# While the volume is mounted.
 if can_mount; then
   mkdir at
   # shellcheck disable=SC2086
@@ -138,7 +138,11 @@ if can_mount; then
   # shellcheck disable=SC2086
   works "mounted: key add" "$NACRE" key add $pass --escrow "$bob" --json v
   slot=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["slot"])' "$out")
-  works "what was added opens it" "$NACRE" key test --identity bob v
+  works "what was added opens it" "$NACRE" key test --identity bob at
+  fails "mounted: another identity: 3" 3 "age identity" "$NACRE" key test --identity alice --slot "$slot" at
+  works "mounted: key change by the identity" "$NACRE" key change --identity bob --slot "$slot" --escrow "$bob" --name bob at
+  works "mounted: key list" "$NACRE" key list --identity bob --json at
+  holds "has it" json_is "$out" '[(s["kind"], s["name"]) for s in r["slots"]][-1]' "('escrow', 'bob')"
   # shellcheck disable=SC2086
   works "mounted: key remove" "$NACRE" key remove $pass --slot "$slot" v
   "$NACRE" umount at 2>/dev/null

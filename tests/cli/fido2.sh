@@ -311,6 +311,8 @@ for name, mapping in found:
 sys.exit({name for name, _ in found} != {"folder"})' "$daemon" "$pin" "$secret" "$at"
 typed "a slot of the mounted volume" 0 "token: =$pin" -- ./plugged key add --passfile pass --fido2 at
 typed "opens it" 0 "token: =$pin" -- ./plugged key test --fido2 --slot 2 "$w"
+typed "changed by the token, to the token" 0 "token: =$pin" "token: =$pin" -- ./plugged key change --open-fido2 --open-slot 2 --slot 2 --fido2 at
+typed "opens it, by the folder" 0 "token: =$pin" -- ./plugged key test --fido2 --slot 2 at
 typed "is removed by the token" 0 "token: =$pin" -- ./plugged key remove --fido2 --open-slot 1 --slot 2 at
 pull_out m
 works "umount" "$NACRE" umount at

@@ -113,6 +113,27 @@ cat pass pass2 | "$NACRE" key change --passphrase-fd 0 --new-passphrase-fd 0 $ch
 judge "old and new from one descriptor" $got
 works "the new one opens" "$NACRE" ls --passfile pass2 two
 
+# Names: changed with the credential, or alone.
+names() { "$NACRE" key list --passfile "$1" --json two | python3 -c 'import json, sys; print([(s["index"], s["kind"], s["name"], s["created_s"]) for s in json.load(sys.stdin)["slots"]])'; }
+works "key add --name" "$NACRE" key add --passfile pass2 --new-key-file key $cheap --name phone two
+before=$(names pass2)
+works "key change --name: renames another's slot" "$NACRE" key change --passfile pass2 --slot 1 --name 'old phone' two
+holds "and says that no more was done" grep -q 'what opens it stays' "$err"
+holds "kind and date stay" test "$(names pass2)" = "$(echo "$before" | sed "s/'phone'/'old phone'/")"
+works "the key file still opens" "$NACRE" key test --key-file key --slot 1 two
+works "without --slot one's own" "$NACRE" key change --passfile pass2 --name mine --json two
+holds "which --json tells" json_is "$out" 'r' "{'slot': 0, 'recovery_key': None}"
+works "with a new credential: both" "$NACRE" key change --key-file key --new-passfile pass $cheap --name desk two
+works "with --same: both" "$NACRE" key change --passfile pass2 --same $cheap --name 'still mine' two
+works "without it the name stays" "$NACRE" key change --passfile pass --new-passfile wrong $cheap two
+holds "all of that" sh -c "echo '$(names wrong | tr -d "'")' | grep -q '(0, passphrase, still mine, .*(1, passphrase, desk,'"
+works "an empty name is none" "$NACRE" key change --passfile wrong --name '' two
+holds "then" sh -c "echo '$(names wrong | tr -d "'")' | grep -q '(1, passphrase, None,'"
+fails "one that is too long: 1" 1 "63 bytes" "$NACRE" key change --passfile wrong --name "$(printf '%064d' 0)" two
+run "$NACRE" key change --passfile wrong --slot 7 --name x two
+[ "$got" -eq 1 ]
+judge "a slot that is empty can't be renamed: 1" $?
+
 # Costs: profiles, what is low, and raising it.
 costs() { json "$1" '[(s["kdf"]["memory_bytes"] >> 20, s["kdf"]["passes"], s["kdf"]["lanes"], s["kdf"]["low"]) for s in r["slots"] if s["kdf"]]'; }
 works "create --kdf-profile phone" "$NACRE" create --passfile pass --kdf-profile phone p

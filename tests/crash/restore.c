@@ -90,7 +90,7 @@ static void make_scene(struct scene *s) {
   report_must(nacre_header_backup(&target, NULL, NULL, s->backup), "a backup");
   report_must(vault_open(&vault, false, &vol), "opening it");
   report_must(nacre_mkdir(vol, "folder", 0700, NULL), "making a folder");
-  report_must(nacre_slot_change(vol, 0, s->keys[1], NULL), "changing its key");
+  report_must(nacre_slot_change(vol, 0, s->keys[1], NULL, NULL), "changing its key");
   report_must(nacre_volume_close(vol), "closing it");
   if (s->beheaded) {
     memset(s->base.bytes, 0, NACRE_HEADER_BYTES);

@@ -36,7 +36,7 @@ static void change_slots(struct slots *s, nacre_volume *vol) {
   add_phase(s, "open", 1);
   report_must(nacre_slot_add(vol, s->keys[1], NULL, "second", &second), "adding a slot");
   add_phase(s, "add", 1 | 2);
-  report_must(nacre_slot_change(vol, first, s->keys[2], NULL), "changing a slot");
+  report_must(nacre_slot_change(vol, first, s->keys[2], NULL, NULL), "changing a slot");
   add_phase(s, "change", 4 | 2);
   report_must(nacre_mkdir(vol, "between", 0700, NULL), "making a folder");
   report_must(nacre_slot_remove(vol, second, false), "removing a slot");

@@ -66,6 +66,17 @@ change() {
 check "key change, to another and to the same" change
 
 # shellcheck disable=SC2086
+rename() {
+  key change $pass --slot 1 --name 'the same file' "$dir"
+  opens --key-file "$TEST_TMP/key"
+  slots $pass "$dir" | grep -q "(1, 'key-file', 'the same file')"
+  key change --key-file "$TEST_TMP/key" --same $cheap --name 'a file' "$dir"
+  slots $pass "$volume" | grep -q "(1, 'key-file', 'a file')"
+  refused 1 key change $pass --slot 30 --name nothing "$dir"
+}
+check "key change --name" rename
+
+# shellcheck disable=SC2086
 remove() {
   key remove $pass --slot 1 "$dir"
   refused 3 opens --key-file "$TEST_TMP/key"
@@ -90,6 +101,47 @@ strangers() {
   refused 12 key list $pass --expect-id "$other" "$dir"
 }
 check "not without a credential, nor of another volume" strangers
+
+# A passphrase and a key file that are one credential.
+# shellcheck disable=SC2086
+both() {
+  key add $pass --new-passfile "$TEST_TMP/pass2" --new-key-file "$TEST_TMP/key" $cheap --name both "$dir"
+  slots --passfile "$TEST_TMP/pass2" --key-file "$TEST_TMP/key" "$dir" | grep -q "(1, 'passphrase+key-file', 'both')"
+  refused 3 opens --passfile "$TEST_TMP/pass2"
+  refused 3 opens --key-file "$TEST_TMP/key" --slot 1
+  refused 3 opens --passfile "$TEST_TMP/wrong" --key-file "$TEST_TMP/key"
+  key change --passfile "$TEST_TMP/pass2" --key-file "$TEST_TMP/key" --new-passfile "$TEST_TMP/wrong" \
+    --new-key-file "$TEST_TMP/pass" $cheap "$dir"
+  refused 3 opens --passfile "$TEST_TMP/pass2" --key-file "$TEST_TMP/key"
+  opens --passfile "$TEST_TMP/wrong" --key-file "$TEST_TMP/pass" | grep -q '^slot 1 (passphrase+key-file)$'
+  key remove --passfile "$TEST_TMP/wrong" --key-file "$TEST_TMP/pass" "$dir"
+  refused 3 opens --passfile "$TEST_TMP/wrong" --key-file "$TEST_TMP/pass"
+}
+check "a passphrase with a key file" both
+
+# shellcheck disable=SC2086
+full() {
+  number=1
+  while [ $number -lt 32 ]; do
+    key add $pass --new-recovery-key --name "device $number" "$dir" >"$TEST_TMP/paper.$number"
+    number=$((number + 1))
+  done
+  refused 1 key add $pass --new-recovery-key "$dir"
+  grep -q 'all 32 slots are in use' "$TEST_TMP/refused.log"
+  slots $pass "$dir" | grep -q "(31, 'recovery-key', 'device 31')"
+  opens --passfile "$TEST_TMP/paper.31" | grep -q '^slot 31 '
+  key remove --passfile "$TEST_TMP/paper.7" "$dir"
+  refused 3 opens --passfile "$TEST_TMP/paper.7"
+  key add $pass --new-recovery-key --json "$dir" >"$TEST_TMP/added"
+  grep -q '"slot": *7,' "$TEST_TMP/added"
+  number=1
+  while [ $number -lt 32 ]; do
+    key remove --slot $number $pass "$dir"
+    number=$((number + 1))
+  done
+  [ "$(slots $pass "$dir")" = "[(0, 'passphrase', None)]" ]
+}
+check "32 slots and no more" full
 
 # shellcheck disable=SC2086
 named() {

@@ -113,7 +113,7 @@ static enum nacre_err change_keys(struct stage *s, nacre_volume *vol) {
   if (err != NACRE_OK)
     return err;
   expect(s, 4 | 2);
-  err = nacre_slot_change(vol, 0, s->keys[2], NULL);
+  err = nacre_slot_change(vol, 0, s->keys[2], NULL, NULL);
   if (err == NACRE_OK)
     err = nacre_mkdir(vol, "between", 0700, NULL);
   if (err != NACRE_OK)

@@ -95,10 +95,23 @@ static void change_slots(struct tour *t) {
   for (size_t i = 0; i < count; i++)
     infos[i].struct_size = sizeof infos[i];
   if (TRY(nacre_slot_add(t->vol, t->other, NULL, "second", &index)) &&
-      TRY(nacre_credential_passphrase("words", 5, &words)) && TRY(nacre_slot_change(t->vol, index, words, &cost)))
+      TRY(nacre_credential_passphrase("words", 5, &words)) &&
+      TRY(nacre_slot_change(t->vol, index, words, &cost, NULL)) && TRY(nacre_slot_rename(t->vol, index, "named")))
     TRY(nacre_slot_remove(t->vol, index, false));
   TRY(nacre_slot_list(t->vol, infos, &count));
   nacre_credential_free(words);
+}
+
+static void order_slots(struct tour *t) {
+  const struct nacre_slot_order order = {.struct_size = sizeof order, .what = NACRE_SLOT_RENAME, .name = "ordered"};
+  struct nacre_header_info info = {.struct_size = sizeof info};
+  uint8_t bytes[NACRE_SLOT_ORDER_MAX_BYTES];
+  nacre_header *header = NULL;
+  size_t len = 0;
+  if (TRY(nacre_header_unlock(&t->target, t->cred, NULL, &header)) && TRY(nacre_header_get_info(header, &info)) &&
+      TRY(nacre_header_order(header, &order, bytes, &len)))
+    TRY(nacre_slot_order_apply(t->vol, bytes, len, NULL));
+  nacre_header_free(header);
 }
 
 /* ---- Files ---- */
@@ -290,6 +303,7 @@ const struct tour_kind tours[] = {
     {"creating", create_and_open, false, true},
     {"looking from outside", look_from_outside, false, false},
     {"slots", change_slots, true, false},
+    {"orders", order_slots, true, false},
     {"backups of the header", tour_header, false, false},
     {"erasing", tour_erase, false, true},
     {"data", write_and_read, true, false},

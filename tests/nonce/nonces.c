@@ -259,7 +259,7 @@ static void keyslots(void) {
     nacre_credential *other = vault_key(2);
     uint32_t slot;
     report_must(nacre_slot_add(vol, other, NULL, "other", &slot), "adding a slot");
-    report_must(nacre_slot_change(vol, slot, other, NULL), "changing it");
+    report_must(nacre_slot_change(vol, slot, other, NULL, NULL), "changing it");
     report_must(nacre_slot_remove(vol, slot, false), "removing it");
     nacre_credential_free(other);
   }

@@ -69,7 +69,7 @@ static void make_volume(struct headers *h, struct disk *disk, const char *name, 
   report_must(vault_open(&vault, false, &vol), "opening it");
   report_must(nacre_mkdir(vol, name, 0700, NULL), "making a folder");
   for (unsigned i = 0; i < changes; i++)
-    report_must(nacre_slot_change(vol, 0, h->keys[0], NULL), "changing a slot");
+    report_must(nacre_slot_change(vol, 0, h->keys[0], NULL, NULL), "changing a slot");
   report_must(nacre_volume_close(vol), "closing it");
 }
 
@@ -79,11 +79,11 @@ static void change(struct headers *h, unsigned which, nacre_volume *vol) {
   if (which == 0)
     report_must(nacre_slot_add(vol, h->keys[1], NULL, NULL, &slot), "adding a slot");
   else if (which == 1)
-    report_must(nacre_slot_change(vol, 0, h->keys[2], NULL), "changing a slot");
+    report_must(nacre_slot_change(vol, 0, h->keys[2], NULL, NULL), "changing a slot");
   else if (which == 2)
     report_must(nacre_slot_remove(vol, 1, false), "removing a slot");
   else
-    report_must(nacre_slot_change(vol, 0, h->keys[0], NULL), "changing a slot to itself");
+    report_must(nacre_slot_change(vol, 0, h->keys[0], NULL, NULL), "changing a slot to itself");
 }
 
 static void make(struct headers *h) {

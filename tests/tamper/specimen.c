@@ -122,7 +122,7 @@ static void make_slots(struct specimen *s, nacre_volume *vol, uint32_t slots[SPE
 static void change_slots(struct specimen *s, nacre_volume *vol, size_t state, uint32_t slots[SPECIMEN_FORMER]) {
   if (state == CHANGED_AT) {
     nacre_credential *other = vault_key(77);
-    report_must(nacre_slot_change(vol, slots[0], other, NULL), "changing a slot");
+    report_must(nacre_slot_change(vol, slots[0], other, NULL, NULL), "changing a slot");
     nacre_credential_free(other);
   }
   if (state == REMOVED_AT)

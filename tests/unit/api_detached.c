@@ -145,7 +145,7 @@ static void headers_are_changed_and_restored_there(void **state) {
   assert_int_equal(nacre_header_backup(&f->target, NULL, NULL, backup), NACRE_OK);
   assert_int_equal(nacre_header_backup(&f->body_target, NULL, NULL, backup), NACRE_ERR_NOT_VOLUME);
   open_it(f, 0);
-  assert_int_equal(nacre_slot_change(f->vol, 0, f->keys[1], NULL), NACRE_OK);
+  assert_int_equal(nacre_slot_change(f->vol, 0, f->keys[1], NULL, NULL), NACRE_OK);
   close_it(f);
   assert_int_equal(nacre_volume_open(&f->target, NULL, f->keys[0], &f->vol), NACRE_ERR_CREDENTIAL);
   assert_int_equal(store_resize(&f->header, 0), NACRE_OK);

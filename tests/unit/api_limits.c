@@ -86,7 +86,7 @@ static void test_slots_that_are_not_there(void **state) {
   struct api *a = *state;
   uint32_t index;
   assert_int_equal(nacre_slot_remove(a->vol, NACRE_SLOTS_MAX, true), NACRE_ERR_ARGUMENT);
-  assert_int_equal(nacre_slot_change(a->vol, NACRE_SLOTS_MAX, a->cred, NULL), NACRE_ERR_ARGUMENT);
+  assert_int_equal(nacre_slot_change(a->vol, NACRE_SLOTS_MAX, a->cred, NULL, NULL), NACRE_ERR_ARGUMENT);
   assert_int_equal(nacre_slot_remove(a->vol, 7, true), NACRE_ERR_NOT_FOUND);
   /* Who says which slot, and names one of another kind, is told of the credential. */
   static const char *const kinds[] = {"passphrase", "key file", "recovery key"};

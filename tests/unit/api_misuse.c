@@ -48,7 +48,8 @@ static unsigned volume_calls(const struct calls *c, enum nacre_err wanted) {
       {"slot list", nacre_slot_list(c->vol, NULL, &len)},
       {"slot add", nacre_slot_add(c->vol, c->cred, NULL, NULL, &index)},
       {"slot remove", nacre_slot_remove(c->vol, 3, false)},
-      {"slot change", nacre_slot_change(c->vol, 3, c->cred, NULL)},
+      {"slot change", nacre_slot_change(c->vol, 3, c->cred, NULL, NULL)},
+      {"slot rename", nacre_slot_rename(c->vol, 3, NULL)},
       {"verify", nacre_verify(c->vol, &report, NULL, NULL, NULL, NULL, NULL)},
   };
   return count_wrong(answers, sizeof answers / sizeof answers[0], wanted);
@@ -196,7 +197,7 @@ static void test_what_is_missing(void **state) {
   refused(nacre_slot_list(a->vol, NULL, NULL));
   refused(nacre_slot_list(a->vol, NULL, &one));
   refused(nacre_slot_add(a->vol, NULL, NULL, NULL, &index));
-  refused(nacre_slot_change(a->vol, 0, NULL, NULL));
+  refused(nacre_slot_change(a->vol, 0, NULL, NULL, NULL));
   refused(nacre_slot_test(&a->target, NULL, NULL, &index));
   refused(nacre_slot_test(&a->target, a->cred, NULL, NULL));
   refused(nacre_slot_test(NULL, a->cred, NULL, &index));

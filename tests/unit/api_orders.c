@@ -1,5 +1,6 @@
 /* Orders: keyslots of a volume that is open, changed by whoever can open a slot. */
 #include "unit/api_fixture.h"
+#include "unit/api_kinds.h"
 
 static nacre_credential *raw_key(uint8_t byte) {
   uint8_t key[32];
@@ -76,6 +77,116 @@ static void test_add_change_remove(void **state) {
   ok(nacre_volume_open(&a->target, NULL, third, &a->vol));
   nacre_credential_free(second);
   nacre_credential_free(third);
+}
+
+static void order_of(struct api *a, const nacre_credential *by, const struct nacre_slot_order *order,
+                     uint32_t *index) {
+  struct made m;
+  ok(make(a, by, order, &m));
+  ok(apply(a, &m, index));
+}
+
+/* Each kind in a slot of a volume that stays open: added, listed, opening, making orders, changed, removed, refused.
+ */
+static void test_each_kind(void **state) {
+  struct api *a = *state;
+  for (int kind = 1; kind <= KINDS; kind++) {
+    nacre_credential *first = maker(kind, 1), *second = maker(kind, 2);
+    nacre_credential *opens = opener(kind, 1), *later = opener(kind, 2);
+    struct nacre_slot_order order = {
+        .struct_size = sizeof order, .what = NACRE_SLOT_ADD, .cred = first, .kdf = &cheap, .name = "of a kind"};
+    struct nacre_slot_info infos[2] = {{.struct_size = sizeof infos[0]}};
+    uint32_t slot = 99, opened = 99;
+    size_t count = 2;
+    int64_t made_s;
+    order_of(a, a->cred, &order, &slot);
+    assert_int_equal(slot, 1);
+    ok(nacre_slot_list(a->vol, infos, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(infos[1].kind, kind);
+    assert_string_equal(infos[1].name, "of a kind");
+    made_s = infos[1].created_s;
+    assert_true(made_s > 0);
+    ok(nacre_slot_test(&a->target, opens, NULL, &opened));
+    assert_int_equal(opened, 1);
+    /* By its own credential: another name, and nothing else. */
+    order = (struct nacre_slot_order){
+        .struct_size = sizeof order, .what = NACRE_SLOT_RENAME, .slot = 1, .name = "renamed"};
+    order_of(a, opens, &order, &slot);
+    ok(nacre_slot_list(a->vol, infos, &count));
+    assert_string_equal(infos[1].name, "renamed");
+    assert_int_equal(infos[1].created_s, made_s);
+    assert_int_equal(infos[1].kind, kind);
+    order = (struct nacre_slot_order){
+        .struct_size = sizeof order, .what = NACRE_SLOT_CHANGE, .slot = 1, .cred = second, .kdf = &cheap};
+    order_of(a, opens, &order, &slot);
+    if (kind != NACRE_SLOT_ESCROW) /* whose recipient is the same */
+      assert_int_equal(nacre_slot_test(&a->target, opens, NULL, &opened), NACRE_ERR_CREDENTIAL);
+    ok(nacre_slot_test(&a->target, later, NULL, &opened));
+    ok(nacre_slot_list(a->vol, infos, &count));
+    assert_string_equal(infos[1].name, "renamed");
+    order = (struct nacre_slot_order){.struct_size = sizeof order, .what = NACRE_SLOT_REMOVE, .slot = 1};
+    order_of(a, later, &order, &slot);
+    assert_int_equal(nacre_slot_test(&a->target, later, NULL, &opened), NACRE_ERR_CREDENTIAL);
+    ok(nacre_slot_test(&a->target, a->cred, NULL, &opened));
+    nacre_credential_free(first);
+    nacre_credential_free(second);
+    nacre_credential_free(opens);
+    nacre_credential_free(later);
+  }
+}
+
+static void test_full_of_all_kinds(void **state) {
+  struct api *a = *state;
+  struct nacre_slot_order order = {.struct_size = sizeof order, .what = NACRE_SLOT_ADD, .kdf = &cheap};
+  nacre_header *header = NULL;
+  struct made m;
+  uint32_t slot;
+  ok(nacre_header_unlock(&a->target, a->cred, NULL, &header));
+  for (uint8_t i = 1; i <= NACRE_SLOTS_MAX; i++) {
+    nacre_credential *cred = maker(i % KINDS + 1, i);
+    order.cred = cred;
+    ok(nacre_header_order(header, &order, m.bytes, &m.len));
+    assert_int_equal(apply(a, &m, &slot), i < NACRE_SLOTS_MAX ? NACRE_OK : NACRE_ERR_TOO_LARGE);
+    assert_true(i == NACRE_SLOTS_MAX || slot == i);
+    nacre_credential_free(cred);
+  }
+  for (uint8_t i = 1; i < NACRE_SLOTS_MAX; i++) {
+    nacre_credential *cred = opener(i % KINDS + 1, i);
+    ok(nacre_slot_test(&a->target, cred, NULL, &slot));
+    assert_true(slot == i || i % KINDS + 1 == NACRE_SLOT_ESCROW);
+    nacre_credential_free(cred);
+  }
+  nacre_header_free(header);
+}
+
+static void test_names(void **state) {
+  struct api *a = *state;
+  nacre_credential *second = raw_key(2);
+  struct nacre_slot_info infos[2] = {{.struct_size = sizeof infos[0]}};
+  char longest[65];
+  size_t count = 2;
+  uint32_t slot;
+  memset(longest, 'x', 64);
+  longest[64] = '\0';
+  ok(nacre_slot_add(a->vol, second, NULL, "one", &slot));
+  assert_int_equal(nacre_slot_rename(a->vol, 1, longest), NACRE_ERR_NAME_TOO_LONG);
+  assert_int_equal(nacre_slot_change(a->vol, 1, second, NULL, longest), NACRE_ERR_NAME_TOO_LONG);
+  ok(nacre_slot_rename(a->vol, 1, longest + 1));
+  ok(nacre_slot_list(a->vol, infos, &count));
+  assert_string_equal(infos[1].name, longest + 1);
+  ok(nacre_slot_change(a->vol, 1, second, NULL, "two"));
+  ok(nacre_slot_list(a->vol, infos, &count));
+  assert_string_equal(infos[1].name, "two"); /* and nothing of the longer one */
+  ok(nacre_slot_rename(a->vol, 1, NULL));
+  ok(nacre_slot_list(a->vol, infos, &count));
+  assert_string_equal(infos[1].name, "");
+  ok(nacre_slot_test(&a->target, second, NULL, &slot));
+  assert_int_equal(nacre_slot_rename(a->vol, 2, "none there"), NACRE_ERR_NOT_FOUND);
+  assert_int_equal(nacre_slot_rename(a->vol, NACRE_SLOTS_MAX, "x"), NACRE_ERR_ARGUMENT);
+  ok(nacre_volume_close(a->vol));
+  ok(nacre_volume_open(&a->target, NULL, second, &a->vol));
+  nacre_credential_free(second);
 }
 
 /* Whoever can't open the volume makes none, and none can be altered or carried over. */
@@ -241,9 +352,15 @@ static void test_misuse(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      WITH_VOLUME(test_add_change_remove),      WITH_VOLUME(test_forgeries),
-      WITH_VOLUME(test_made_before_a_change),   WITH_VOLUME(test_unlocked_once),
-      WITH_VOLUME(test_the_slot_that_is_named), WITH_VOLUME(test_misuse),
+      WITH_VOLUME(test_add_change_remove),
+      WITH_VOLUME(test_each_kind),
+      WITH_VOLUME(test_full_of_all_kinds),
+      WITH_VOLUME(test_names),
+      WITH_VOLUME(test_forgeries),
+      WITH_VOLUME(test_made_before_a_change),
+      WITH_VOLUME(test_unlocked_once),
+      WITH_VOLUME(test_the_slot_that_is_named),
+      WITH_VOLUME(test_misuse),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,7 +143,7 @@ static void test_old_header_opens_nothing(void **state) {
   make_content(a->vol);
   ok(nacre_volume_sync(a->vol));
   read_at(a, 0, old, FORMAT_HEADER_BYTES);
-  ok(nacre_slot_change(a->vol, 0, fresh, NULL));
+  ok(nacre_slot_change(a->vol, 0, fresh, NULL, NULL));
   ok(rekey(a->vol, NACRE_CIPHER_AUTO));
   ok(nacre_volume_close(a->vol));
   read_at(a, 0, now, FORMAT_HEADER_BYTES);
@@ -234,7 +234,7 @@ static void test_forged_public_key(void **state) {
   assert_int_equal(rekey(a->vol, NACRE_CIPHER_AUTO), NACRE_ERR_DAMAGED);
   assert_non_null(strstr(nacre_last_error(), "is not its own"));
   assert_false(status_of(a->vol).under_way);
-  ok(nacre_slot_change(a->vol, 0, fresh, NULL)); /* draws a pair of its own */
+  ok(nacre_slot_change(a->vol, 0, fresh, NULL, NULL)); /* draws a pair of its own */
   ok(rekey(a->vol, NACRE_CIPHER_AUTO));
   ok(reopen(a, fresh));
   nacre_credential_free(fresh);

@@ -1,60 +1,10 @@
 /* Keyslots of every kind through the public interface: made, listed, opened, changed, removed, refused. */
 #include "unit/api_fixture.h"
+#include "unit/api_kinds.h"
 
-#define RECIPIENT "age179lha7v03ewjr3cmyza3yth9xl52kp5ucwh87p4s88c8mn4y4srs4j4nqu"
-#define IDENTITY "AGE-SECRET-KEY-1LPR6TAYQTAU854W386Z87SKN24FQD8EVMZKTTNT37KSXYUTVE0WQYPRFW9"
 #define OTHER_IDENTITY "AGE-SECRET-KEY-1QQPQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQE4QYW5"
-#define KINDS NACRE_SLOT_FIDO2
 #define SLOTS_OFFSET 4096u
 #define SLOT_BYTES 7168u
-
-static const struct nacre_kdf_cost cheap = {.memory_bytes = NACRE_KDF_MEMORY_MIN_BYTES, .passes = 1, .lanes = 1};
-static const char body[] = "how the key is got back";
-
-/* The nth credential of a kind: what makes a slot. */
-static nacre_credential *maker(int kind, uint8_t nth) {
-  uint8_t key[32] = {nth, (uint8_t)kind, 7};
-  nacre_credential *cred = NULL;
-  switch (kind) {
-  case NACRE_SLOT_PASSPHRASE:
-    ok(nacre_credential_passphrase(key, 3, &cred));
-    break;
-  case NACRE_SLOT_KEY_FILE:
-    ok(nacre_credential_key_file(key, sizeof key, &cred));
-    break;
-  case NACRE_SLOT_RECOVERY: {
-    char text[NACRE_RECOVERY_TEXT_BYTES];
-    ok(nacre_recovery_generate(text));
-    ok(nacre_credential_recovery(text, &cred));
-    break;
-  }
-  case NACRE_SLOT_RAW_KEY:
-    ok(nacre_credential_raw_key(key, &cred));
-    break;
-  case NACRE_SLOT_PASSPHRASE_AND_KEY_FILE:
-    ok(nacre_credential_passphrase_and_key_file(key, 3, key, sizeof key, &cred));
-    break;
-  case NACRE_SLOT_ESCROW:
-    ok(nacre_credential_escrow_recipient(RECIPIENT, &cred));
-    break;
-  default:
-    ok(nacre_credential_sealed_outside((enum nacre_slot_kind)kind, key, body, sizeof body, &cred));
-  }
-  return cred;
-}
-
-/* What opens a slot of that maker's. */
-static nacre_credential *opener(int kind, uint8_t nth) {
-  const uint8_t key[32] = {nth, (uint8_t)kind, 7};
-  nacre_credential *cred = NULL;
-  if (kind == NACRE_SLOT_ESCROW)
-    ok(nacre_credential_escrow_identity(IDENTITY, &cred));
-  else if (kind == NACRE_SLOT_UNATTENDED || kind == NACRE_SLOT_FIDO2)
-    ok(nacre_credential_slot_key((enum nacre_slot_kind)kind, key, &cred));
-  else
-    cred = maker(kind, nth);
-  return cred;
-}
 
 static void read_slot(struct api *a, unsigned copy, uint32_t slot, uint8_t raw[SLOT_BYTES]) {
   const uint64_t at = copy * (16u << 20) + SLOTS_OFFSET + (uint64_t)slot * SLOT_BYTES;
@@ -88,8 +38,7 @@ static void test_each_kind(void **state) {
   struct api *a = *state;
   for (int kind = 1; kind <= KINDS; kind++) {
     nacre_credential *first = maker(kind, 1), *second = maker(kind, 2);
-    nacre_credential *opens = kind == NACRE_SLOT_RECOVERY ? NULL : opener(kind, 1);
-    nacre_credential *later = kind == NACRE_SLOT_RECOVERY ? NULL : opener(kind, 2);
+    nacre_credential *opens = opener(kind, 1), *later = opener(kind, 2);
     struct nacre_slot_info infos[2] = {{.struct_size = sizeof infos[0]}};
     uint8_t was[SLOT_BYTES], is[SLOT_BYTES];
     uint32_t slot = 99, opened = 99;
@@ -100,19 +49,19 @@ static void test_each_kind(void **state) {
     assert_int_equal(infos[1].kind, kind);
     assert_string_equal(infos[1].name, "of a kind");
     assert_true(infos[1].created_s > 0);
-    ok(nacre_slot_test(&a->target, opens ? opens : first, NULL, &opened));
+    ok(nacre_slot_test(&a->target, opens, NULL, &opened));
     assert_int_equal(opened, 1);
-    reopen(a, opens ? opens : first, 1);
+    reopen(a, opens, 1);
     read_slot(a, 0, 1, was);
-    ok(nacre_slot_change(a->vol, 1, second, &cheap));
-    assert_false(survives(a, was, 216));    /* in either copy, now */
-    if (opens && kind != NACRE_SLOT_ESCROW) /* whose recipient is the same */
+    ok(nacre_slot_change(a->vol, 1, second, &cheap, NULL));
+    assert_false(survives(a, was, 216)); /* in either copy, now */
+    if (kind != NACRE_SLOT_ESCROW)       /* whose recipient is the same */
       assert_int_equal(nacre_slot_test(&a->target, opens, NULL, &opened), NACRE_ERR_CREDENTIAL);
-    ok(nacre_slot_test(&a->target, later ? later : second, NULL, &opened));
+    ok(nacre_slot_test(&a->target, later, NULL, &opened));
     read_slot(a, 1, 1, is);
     ok(nacre_slot_remove(a->vol, 1, false));
     assert_false(survives(a, is, 216));
-    assert_int_equal(nacre_slot_test(&a->target, later ? later : second, NULL, &opened), NACRE_ERR_CREDENTIAL);
+    assert_int_equal(nacre_slot_test(&a->target, later, NULL, &opened), NACRE_ERR_CREDENTIAL);
     reopen(a, a->cred, 0);
     nacre_credential_free(first);
     nacre_credential_free(second);
@@ -133,8 +82,6 @@ static void test_full_of_all_kinds(void **state) {
   assert_int_equal(nacre_slot_add(a->vol, a->cred, NULL, NULL, &slot), NACRE_ERR_TOO_LARGE);
   for (uint8_t i = 1; i < NACRE_SLOTS_MAX; i++) {
     const int kind = i % KINDS + 1;
-    if (kind == NACRE_SLOT_RECOVERY)
-      continue;
     nacre_credential *cred = opener(kind, i);
     ok(nacre_slot_test(&a->target, cred, NULL, &slot));
     assert_true(slot == i || kind == NACRE_SLOT_ESCROW);

@@ -357,7 +357,7 @@ static void test_a_twin_header_is_refused(void **state) {
   header_take(f, 0, twin);
   poke(f, 0, before, size);
   assert_int_equal(open_with(f, f->cred, false), NACRE_OK);
-  assert_int_equal(nacre_slot_change(f->vol, 0, f->cred, NULL), NACRE_OK);
+  assert_int_equal(nacre_slot_change(f->vol, 0, f->cred, NULL, NULL), NACRE_OK);
   close_volume(f);
   header_put(f, 0, twin);
   header_put(f, 1, twin);
@@ -412,7 +412,7 @@ static void test_slots(void **state) {
   nacre_credential *third = NULL;
   const uint8_t key[32] = {3};
   assert_int_equal(nacre_credential_raw_key(key, &third), NACRE_OK);
-  assert_int_equal(nacre_slot_change(f->vol, 1, third, NULL), NACRE_OK);
+  assert_int_equal(nacre_slot_change(f->vol, 1, third, NULL, NULL), NACRE_OK);
   assert_int_equal(nacre_slot_test(&f->target, f->other, NULL, &slot), NACRE_ERR_CREDENTIAL);
   assert_int_equal(nacre_slot_test(&f->target, third, NULL, &slot), NACRE_OK);
   count = 1;
