@@ -5,6 +5,7 @@
 #include "crypto/kdf.h"
 
 #include <argon2.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #define ARGON_BLOCK_BYTES 1024u
@@ -36,6 +37,34 @@ static uint8_t *argon_input(const void *p) {
   return (uint8_t *)(uintptr_t)p; // NOLINT(performance-no-int-to-ptr)
 }
 
+static void *argon_wait(void *gate) {
+  (void)pthread_mutex_lock(gate);
+  (void)pthread_mutex_unlock(gate);
+  return NULL;
+}
+
+/* Whether a thread a lane can be started beside that memory. libargon2 can't be left to find out: before 20190702 it
+ * returns when one fails to start, while those that did go on by pointers into its frame. */
+static bool argon_threads_start(uint32_t lanes, uint64_t memory_bytes) {
+  pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+  pthread_t threads[KDF_LANES_MAX];
+  uint8_t *memory = NULL;
+  uint32_t started = 0;
+  if (lanes < 2)
+    return true;
+  if (lanes > KDF_LANES_MAX || argon_map(&memory, (size_t)memory_bytes) != ARGON2_OK)
+    return false;
+  (void)pthread_mutex_lock(&gate);
+  while (started < lanes && pthread_create(&threads[started], NULL, argon_wait, &gate) == 0)
+    started++;
+  (void)pthread_mutex_unlock(&gate);
+  for (uint32_t i = 0; i < started; i++)
+    (void)pthread_join(threads[i], NULL);
+  (void)pthread_mutex_destroy(&gate);
+  argon_unmap(memory, (size_t)memory_bytes);
+  return started == lanes;
+}
+
 enum nacre_err kdf_argon2id(const struct nacre_kdf_cost *cost, const uint8_t salt[KDF_SALT_BYTES], const char *label,
                             const void *secret, size_t secret_len, uint8_t out[64]) {
   if (secret_len > UINT32_MAX || cost->memory_bytes / ARGON_BLOCK_BYTES > UINT32_MAX)
@@ -52,22 +81,20 @@ enum nacre_err kdf_argon2id(const struct nacre_kdf_cost *cost, const uint8_t sal
       .t_cost = cost->passes,
       .m_cost = (uint32_t)(cost->memory_bytes / ARGON_BLOCK_BYTES),
       .lanes = cost->lanes,
-      .threads = cost->lanes,
+      /* The lanes one after the other give the same. */
+      .threads = argon_threads_start(cost->lanes, cost->memory_bytes) ? cost->lanes : 1,
       .version = ARGON2_VERSION_13,
       .allocate_cbk = argon_map,
       .free_cbk = argon_unmap,
       .flags = ARGON2_DEFAULT_FLAGS,
   };
   int result = argon2id_ctx(&context);
-  if (result == ARGON2_THREAD_FAIL) {
-    /* No thread to be had here: the lanes one after the other give the same. */
-    context.threads = 1;
-    result = argon2id_ctx(&context);
-  }
   /* The latter on systems of 32 bits, from half of what can be addressed on. */
   if (result == ARGON2_MEMORY_ALLOCATION_ERROR || result == ARGON2_MEMORY_TOO_MUCH)
     return err_set(NACRE_ERR_NO_MEMORY, "the key derivation needs %llu MiB of memory",
                    (unsigned long long)(cost->memory_bytes >> 20));
+  if (result == ARGON2_THREAD_FAIL)
+    return err_set(NACRE_ERR_NO_MEMORY, "the key derivation got no threads; try again");
   if (result != ARGON2_OK)
     return err_set(NACRE_ERR_ARGUMENT, "Argon2: %s", argon2_error_message(result));
   return NACRE_OK;

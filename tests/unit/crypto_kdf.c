@@ -9,6 +9,10 @@
 #include <argon2.h>
 #include <cmocka.h>
 #include <sodium.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const struct nacre_kdf_cost small_cost = {.memory_bytes = 1u << 20, .passes = 2, .lanes = 4};
 
@@ -171,6 +175,40 @@ static void test_calibration_fills_what_is_missing(void **state) {
   assert_int_equal(kdf_calibrate(&given), NACRE_ERR_ARGUMENT);
 }
 
+static uint64_t address_space_bytes(void) {
+  unsigned long long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "re");
+  assert_non_null(file);
+  assert_int_equal(fscanf(file, "%llu", &pages), 1);
+  assert_int_equal(fclose(file), 0);
+  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Where there is room for the memory, and for some of the lanes' stacks: the same, without them. */
+static void test_lanes_without_threads(void **state) {
+  (void)state;
+  const struct nacre_kdf_cost cost = {.memory_bytes = 32u << 20, .passes = 2, .lanes = 16};
+  const uint8_t salt[KDF_SALT_BYTES] = {9};
+  uint8_t free_of_limits[64];
+  int status;
+  assert_int_equal(kdf_argon2id(&cost, salt, "label", "secret", 6, free_of_limits), NACRE_OK);
+  if (address_space_bytes() > 1ull << 40)
+    skip(); /* a sanitizer's */
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    const uint64_t room = address_space_bytes() + cost.memory_bytes + (20u << 20);
+    const struct rlimit limit = {.rlim_cur = room, .rlim_max = room};
+    uint8_t derived[64];
+    _exit(setrlimit(RLIMIT_AS, &limit) != 0                                      ? 2
+          : kdf_argon2id(&cost, salt, "label", "secret", 6, derived) != NACRE_OK ? 3
+          : memcmp(derived, free_of_limits, sizeof derived) != 0                 ? 4
+                                                                                 : 0);
+  }
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+}
+
 static void test_sealing_to_a_public_key(void **state) {
   (void)state;
   uint8_t public_key[32], secret_key[32], other_public[32], other_secret[32], key[32], back[32];
@@ -210,6 +248,7 @@ int main(void) {
       cmocka_unit_test(test_argon2id_refuses_the_impossible),
       cmocka_unit_test(test_costs_are_checked),
       cmocka_unit_test(test_calibration_fills_what_is_missing),
+      cmocka_unit_test(test_lanes_without_threads),
       cmocka_unit_test(test_sealing_to_a_public_key),
   };
   return cmocka_run_group_tests(tests, start, NULL);
