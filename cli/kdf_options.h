@@ -18,7 +18,8 @@ struct kdf_options {
 
 extern const struct option_spec kdf_specs[];
 
-/* What was said one by one goes before what the profile says. Exit code: EXIT_USAGE, said, below the floor. */
+/* What was said one by one goes before what the profile says; what a profile leaves open is measured here, and said.
+ * Without one the library chooses when a slot is made. Exit code: EXIT_USAGE, said, below the floor. */
 int kdf_options_cost(const struct kdf_options *options, struct nacre_kdf_cost *cost);
 
 /* Whether anything was said about the cost. */

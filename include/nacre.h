@@ -188,8 +188,7 @@ NACRE_API const char *nacre_cipher_name(enum nacre_cipher cipher);
 /* Whether this build and machine can use it. */
 NACRE_API bool nacre_cipher_available(enum nacre_cipher cipher);
 
-/* Argon2id costs (RFC 9106). Zero fields are chosen: a quarter of the RAM up to 256 MiB, 4 lanes, and as
- * many passes as take about a second here. */
+/* Argon2id costs (RFC 9106). Zero fields are chosen, as by nacre_kdf_choose with no aim. */
 struct nacre_kdf_cost {
   uint64_t memory_bytes;
   uint32_t passes;
@@ -197,6 +196,19 @@ struct nacre_kdf_cost {
 };
 #define NACRE_KDF_MEMORY_MIN_BYTES (32ull << 20) /* floor for new slots */
 #define NACRE_KDF_MEMORY_MAX_BYTES (4ull << 30)  /* default ceiling on open */
+/* What the costs of a new slot are chosen for. */
+struct nacre_kdf_aim {
+  size_t struct_size;
+  uint64_t memory_max_bytes; /* at most so much; 0: 256 MiB */
+  uint32_t passes_min;       /* at least so many, however long they take; 0: 1 */
+  uint32_t target_ms;        /* as many as take about so long here; 0: 1000 */
+};
+/* Fill the zero fields of *cost: memory up to the aim's and a quarter of what this process may have (the RAM, or less
+ * by a cgroup or RLIMIT_AS), but never below NACRE_KDF_MEMORY_MIN_BYTES; then 4 lanes; then passes, by measuring.
+ * *had_bytes, unless NULL, is what it may have. aim NULL: all zero. NACRE_ERR_NO_MEMORY where not even the floor is
+ * to be had. Takes up to a second. */
+NACRE_CALL enum nacre_err nacre_kdf_choose(const struct nacre_kdf_aim *aim, struct nacre_kdf_cost *cost,
+                                           uint64_t *had_bytes);
 #define NACRE_VOLUME_SIZE_MIN_BYTES (24ull << 20)
 
 struct nacre_create_options {

@@ -1,4 +1,5 @@
 /* How fast this machine is at what a volume needs. */
+#include "api/structs.h"
 #include "base/bytes.h"
 #include "base/env.h"
 #include "base/err.h"
@@ -100,4 +101,14 @@ enum nacre_err nacre_bench_kdf(struct nacre_kdf_cost *cost, double *ms) {
   ERR_TRY(kdf_argon2id(cost, salt, "bench", "bench", 5, derived));
   *ms = (double)(env_monotonic_ms() - start_ms);
   return NACRE_OK;
+}
+
+enum nacre_err nacre_kdf_choose(const struct nacre_kdf_aim *aim, struct nacre_kdf_cost *cost, uint64_t *had_bytes) {
+  struct nacre_kdf_aim ours;
+  err_clear();
+  ERR_TRY(struct_take(&ours, sizeof ours, aim));
+  if (!cost)
+    return err_set(NACRE_ERR_ARGUMENT, "room for the costs is missing");
+  ERR_TRY(env_start());
+  return kdf_choose(&ours, cost, had_bytes);
 }

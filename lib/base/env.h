@@ -13,6 +13,8 @@ void env_random(void *buf, size_t len);
 struct nacre_time env_realtime(void);
 uint64_t env_monotonic_ms(void);
 uint64_t env_ram_bytes(void);
+/* What this process may have of it: less where a cgroup or RLIMIT_AS says so. 0: unknown. */
+uint64_t env_memory_bytes(void);
 unsigned env_cores(void);
 /* Tests only: a clock for both times (NULL: the real ones). */
 void env_set_clock(struct nacre_time (*clock)(void));

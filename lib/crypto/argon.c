@@ -110,7 +110,7 @@ static enum nacre_err argon_time(struct nacre_kdf_cost cost, uint64_t *ms) {
 }
 
 /* Two short runs tell what a pass costs apart from getting, filling and wiping the memory. */
-static enum nacre_err argon_pick_passes(struct nacre_kdf_cost *cost) {
+static enum nacre_err argon_pick_passes(struct nacre_kdf_cost *cost, uint32_t passes_min, uint32_t target_ms) {
   struct nacre_kdf_cost sample = *cost;
   sample.memory_bytes = u64_max(u64_min(cost->memory_bytes, ARGON_SAMPLE_BYTES),
                                 (uint64_t)ARGON_BLOCKS_A_LANE_MIN * ARGON_BLOCK_BYTES * cost->lanes);
@@ -123,25 +123,54 @@ static enum nacre_err argon_pick_passes(struct nacre_kdf_cost *cost) {
   uint64_t scale = u64_max(cost->memory_bytes / sample.memory_bytes, 1);
   uint64_t pass_ms = more_ms > one_ms ? u64_max((more_ms - one_ms) * scale / (ARGON_SAMPLE_PASSES - 1), 1) : 1;
   uint64_t fixed_ms = one_ms * scale > pass_ms ? one_ms * scale - pass_ms : 0;
-  uint64_t passes = fixed_ms < ARGON_TARGET_MS ? (ARGON_TARGET_MS - fixed_ms + pass_ms / 2) / pass_ms : 1;
-  passes = u64_min(passes, KDF_WORK_MAX_BYTES / cost->memory_bytes);
-  cost->passes = (uint32_t)u64_max(u64_min(passes, ARGON_PASSES_DEFAULT_MAX), 1);
+  uint64_t passes = fixed_ms < target_ms ? (target_ms - fixed_ms + pass_ms / 2) / pass_ms : 1;
+  passes = u64_max(u64_min(passes, ARGON_PASSES_DEFAULT_MAX), passes_min);
+  cost->passes = (uint32_t)u64_max(u64_min(passes, KDF_WORK_MAX_BYTES / cost->memory_bytes), 1);
   return NACRE_OK;
 }
 
-enum nacre_err kdf_calibrate(struct nacre_kdf_cost *cost) {
+/* Whether so much can be had at once: limits of the system's are not all known. */
+static bool argon_fits(uint64_t memory_bytes) {
+  uint8_t *memory = NULL;
+  if (memory_bytes > SIZE_MAX || argon_map(&memory, (size_t)memory_bytes) != ARGON2_OK)
+    return false;
+  argon_unmap(memory, (size_t)memory_bytes);
+  return true;
+}
+
+static enum nacre_err argon_pick_memory(struct nacre_kdf_cost *cost, uint64_t most, uint64_t had) {
+  uint64_t memory = had > 0 ? u64_min(had / 4, most) : most;
+  memory = u64_max(memory - memory % (1u << 20), NACRE_KDF_MEMORY_MIN_BYTES);
+  while (!argon_fits(memory)) {
+    if (memory == NACRE_KDF_MEMORY_MIN_BYTES)
+      return err_set(NACRE_ERR_NO_MEMORY,
+                     "the least that a key derivation takes, %llu MiB of memory, is not to be had here; "
+                     "allow this process more",
+                     (unsigned long long)(NACRE_KDF_MEMORY_MIN_BYTES >> 20));
+    memory = u64_max(memory / 2 - memory / 2 % (1u << 20), NACRE_KDF_MEMORY_MIN_BYTES);
+  }
+  cost->memory_bytes = memory;
+  return NACRE_OK;
+}
+
+enum nacre_err kdf_choose(const struct nacre_kdf_aim *aim, struct nacre_kdf_cost *cost, uint64_t *had_bytes) {
+  const uint64_t had = env_memory_bytes();
+  if (had_bytes)
+    *had_bytes = had;
   if (cost->lanes == 0)
     cost->lanes = ARGON_LANES_DEFAULT;
-  if (cost->memory_bytes == 0) {
-    uint64_t memory = u64_min(env_ram_bytes() / 4, ARGON_MEMORY_DEFAULT_BYTES);
-    memory -= memory % (1u << 20);
-    cost->memory_bytes = u64_max(memory, NACRE_KDF_MEMORY_MIN_BYTES);
-  }
+  if (cost->memory_bytes == 0)
+    ERR_TRY(argon_pick_memory(cost, aim->memory_max_bytes ? aim->memory_max_bytes : ARGON_MEMORY_DEFAULT_BYTES, had));
   if (cost->passes != 0)
     return kdf_check_new(cost);
   cost->passes = 1;
   ERR_TRY(kdf_check_new(cost));
-  return argon_pick_passes(cost);
+  return argon_pick_passes(cost, aim->passes_min, aim->target_ms ? aim->target_ms : ARGON_TARGET_MS);
+}
+
+enum nacre_err kdf_calibrate(struct nacre_kdf_cost *cost) {
+  const struct nacre_kdf_aim none = {.struct_size = sizeof none};
+  return kdf_choose(&none, cost, NULL);
 }
 
 /* What Argon2 itself demands. */

@@ -19,7 +19,10 @@ void kdf_expand(const uint8_t salt[KDF_SALT_BYTES], const char *label, const voi
 /* Argon2id v1.3 (RFC 9106) through libargon2 with real lanes; `label` goes in as associated data. */
 NACRE_MUST_USE enum nacre_err kdf_argon2id(const struct nacre_kdf_cost *cost, const uint8_t salt[KDF_SALT_BYTES],
                                            const char *label, const void *secret, size_t secret_len, uint8_t out[64]);
-/* Fill zero fields with the defaults for this machine: min(RAM / 4, 256 MiB), 4 lanes, passes for about a second. */
+/* nacre_kdf_choose, with an aim whose fields may be zero. */
+NACRE_MUST_USE enum nacre_err kdf_choose(const struct nacre_kdf_aim *aim, struct nacre_kdf_cost *cost,
+                                         uint64_t *had_bytes);
+/* The same without an aim: the defaults for this machine. */
 NACRE_MUST_USE enum nacre_err kdf_calibrate(struct nacre_kdf_cost *cost);
 /* Lanes are threads: a header must not ask for thousands of them. */
 #define KDF_LANES_MAX 64u

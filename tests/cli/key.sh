@@ -135,14 +135,60 @@ run "$NACRE" key change --passfile wrong --slot 7 --name x two
 judge "a slot that is empty can't be renamed: 1" $?
 
 # Costs: profiles, what is low, and raising it.
-costs() { json "$1" '[(s["kdf"]["memory_bytes"] >> 20, s["kdf"]["passes"], s["kdf"]["lanes"], s["kdf"]["low"]) for s in r["slots"] if s["kdf"]]'; }
-works "create --kdf-profile phone" "$NACRE" create --passfile pass --kdf-profile phone p
+# has EXPRESSION: of the costs of slot 0 in `info`: m MiB, p passes, l lanes.
+has() { json_is info "(lambda m, p, l, low: $1)(*[(s['kdf']['memory_bytes'] >> 20, s['kdf']['passes'], s['kdf']['lanes'], s['kdf']['low']) for s in r['slots']][0])" True; }
+ram_mib=$(($(getconf _PHYS_PAGES) / 1024 * $(getconf PAGE_SIZE) / 1024))
+for profile in phone:64:3 laptop:256:1 server:1024:1; do
+  most=${profile#*:} least=${profile##*:} profile=${profile%%:*}
+  most=${most%:*}
+  works "create --kdf-profile $profile" "$NACRE" create --passfile pass --kdf-profile $profile --force p
+  cp "$err" said
+  "$NACRE" info --json p >info
+  holds "at most its memory, and a quarter of what there is" has "32 <= m <= min($most, max(32, $ram_mib // 4)) and $least <= p <= 20 and l == 4"
+  holds "a line says what, and why" test "$(grep -c "^nacre: --kdf-profile $profile: .* MiB (.*), .* pass.* (.*), 4 lanes\|^nacre: --kdf-profile $profile: 1 GiB (" said)" -eq 1
+done
+works "what is given goes before it" "$NACRE" create --passfile pass --kdf-profile server --kdf-memory 40M --kdf-passes 2 --kdf-lanes 1 --force p
+holds "as given" grep -q 'server: 40 MiB (as given), 2 passes (as given), 1 lanes' "$err"
 "$NACRE" info --json p >info
-holds "64 MiB, three passes, not low" test "$(costs info)" = "[(64, 3, 4, False)]"
+holds "and is what is made" has "(m, p, l) == (40, 2, 1)"
+works "only its passes" "$NACRE" create --passfile pass --kdf-profile phone --kdf-passes 4 --force p
+"$NACRE" info --json p >info
+holds "with the profile's memory" has "(m, p) == (min(64, max(32, $ram_mib // 4)), 4)"
+# within MIB COMMAND...: with so much address space.
+within() {
+  # shellcheck disable=SC3045
+  (ulimit -v $(($1 * 1024)) && shift && exec "$@")
+}
+if within 200 "$NACRE" --version >/dev/null 2>&1 && [ "$ram_mib" -ge 1024 ]; then
+  works "server in 1 GiB of address space" within 1024 "$NACRE" create --passfile pass --kdf-profile server --force p
+  holds "says that it is less than the profile's" grep -q 'server: 256 MiB (a quarter .* 1 GiB that can be had here; the profile has 1 GiB)' "$err"
+  "$NACRE" info --json p >info
+  holds "a quarter of it" has "m == 256"
+  works "opens within the same" within 1024 "$NACRE" ls --passfile pass p
+  works "laptop in 200 MiB" within 200 "$NACRE" create --passfile pass --kdf-profile laptop --force p
+  "$NACRE" info --json p >info
+  holds "50 MiB, and more passes for it" has "m == 50 and p >= 1 and low"
+  works "opens within 200 MiB" within 200 "$NACRE" ls --passfile pass p
+  works "no profile in 200 MiB" within 200 "$NACRE" create --passfile pass --force p
+  "$NACRE" info --json p >info
+  holds "takes no more" has "m == 50"
+  works "phone in 100 MiB" within 100 "$NACRE" create --passfile pass --kdf-profile phone --force p
+  holds "says that it is the floor" grep -q 'phone: 32 MiB (the floor' "$err"
+  "$NACRE" info --json p >info
+  holds "32 MiB, not less" has "m == 32 and p >= 3"
+  # From where the program starts at all, there is less than the floor left.
+  room=10
+  until within $room "$NACRE" --version >/dev/null 2>&1; do room=$((room + 2)); done
+  fails "no room for the floor: 1" 1 "32 MiB of memory, is not to be had" within $((room + 8)) "$NACRE" create --passfile pass --kdf-profile phone q
+  holds "makes nothing" test ! -e q
+else
+  skip "profiles with little memory" "the address space can't be limited here"
+fi
+works "create --kdf-profile phone" "$NACRE" create --passfile pass --kdf-profile phone --kdf-passes 3 --force p
 works "key add --kdf-profile server, with fewer passes" "$NACRE" key add --passfile pass --new-passfile pass2 \
   --kdf-profile server --kdf-passes 1 p
 "$NACRE" info --json p >info
-holds "1 GiB" test "$(costs info)" = "[(64, 3, 4, False), (1024, 1, 4, False)]"
+holds "each with its own" json_is info '[s["kdf"]["passes"] for s in r["slots"]]' "[3, 1]"
 fails "a profile that is none: 2" 2 "phone, laptop and server" "$NACRE" key add --passfile pass --kdf-profile desk p
 make_volume c
 works "a cheap slot is listed" "$NACRE" key list --passfile pass c
@@ -150,7 +196,7 @@ holds "as low" grep -q '(low)' "$out"
 holds "with what to do" grep -q 'nacre key change --same' "$err"
 works "key change --same" "$NACRE" key change --passfile pass --same --kdf-profile phone c
 "$NACRE" info --json c >info
-holds "raises it" test "$(costs info)" = "[(64, 3, 4, False)]"
+holds "raises it" has "m == 64 and p >= 3 and not low"
 works "and the passphrase is the same" "$NACRE" ls --passfile pass c
 fails "--same of another's slot: 3" 3 "opens slot 0, not slot 1" "$NACRE" key change --passfile pass --same --slot 1 p
 fails "--same and a new one: 2" 2 "leave out" "$NACRE" key change --passfile pass --same --new-passfile pass2 c

@@ -328,6 +328,7 @@ static void test_without_a_volume(void **state) {
   refused(nacre_bench_cipher(NACRE_CIPHER_AUTO, 16, 1, &rate, NULL));
   refused(nacre_bench_kdf(NULL, &rate));
   refused(nacre_bench_kdf(&cost, NULL));
+  refused(nacre_kdf_choose(NULL, NULL, NULL));
   const struct nacre_open_options options[] = {
       {.struct_size = sizeof options[0], .memory_bytes = 1},
       {.struct_size = sizeof options[0], .threads = -2},

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -175,13 +176,32 @@ static void test_calibration_fills_what_is_missing(void **state) {
   assert_int_equal(kdf_calibrate(&given), NACRE_ERR_ARGUMENT);
 }
 
+static void test_choice_for_an_aim(void **state) {
+  (void)state;
+  const struct nacre_kdf_aim little = {.memory_max_bytes = 40u << 20, .passes_min = 3, .target_ms = 1};
+  struct nacre_kdf_cost cost = {0};
+  uint64_t had = 0;
+  assert_int_equal(kdf_choose(&little, &cost, &had), NACRE_OK);
+  assert_true(had > 32u << 20 && had <= env_ram_bytes());
+  assert_true(cost.memory_bytes <= 40u << 20 && cost.memory_bytes >= NACRE_KDF_MEMORY_MIN_BYTES);
+  assert_int_equal(cost.passes, 3); /* at least, though they take longer */
+  const struct nacre_kdf_aim less = {.memory_max_bytes = 1};
+  cost = (struct nacre_kdf_cost){.passes = 1};
+  assert_int_equal(kdf_choose(&less, &cost, NULL), NACRE_OK);
+  assert_true(cost.memory_bytes == NACRE_KDF_MEMORY_MIN_BYTES); /* the floor goes before an aim */
+  const struct nacre_kdf_aim many = {.passes_min = UINT32_MAX};
+  cost = (struct nacre_kdf_cost){.memory_bytes = NACRE_KDF_MEMORY_MIN_BYTES};
+  assert_int_equal(kdf_choose(&many, &cost, NULL), NACRE_OK);
+  assert_int_equal(kdf_check_open(&cost, NACRE_KDF_MEMORY_MAX_BYTES), NACRE_OK); /* and so do the ceilings */
+}
+
 static uint64_t address_space_bytes(void) {
-  unsigned long long pages = 0;
+  char text[128];
   FILE *file = fopen("/proc/self/statm", "re");
   assert_non_null(file);
-  assert_int_equal(fscanf(file, "%llu", &pages), 1);
+  assert_non_null(fgets(text, sizeof text, file));
   assert_int_equal(fclose(file), 0);
-  return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+  return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* Where there is room for the memory, and for some of the lanes' stacks: the same, without them. */
@@ -248,6 +268,7 @@ int main(void) {
       cmocka_unit_test(test_argon2id_refuses_the_impossible),
       cmocka_unit_test(test_costs_are_checked),
       cmocka_unit_test(test_calibration_fills_what_is_missing),
+      cmocka_unit_test(test_choice_for_an_aim),
       cmocka_unit_test(test_lanes_without_threads),
       cmocka_unit_test(test_sealing_to_a_public_key),
   };
