@@ -50,6 +50,8 @@ static bool begin(const struct command *self, const struct option_group *groups,
   const char *path = **argv;
   if (o->same && credential_new_is_given(&o->fresh))
     *code = report_error(EXIT_USAGE, path, "--same keeps the credential; leave out the new one");
+  if (*code == EXIT_DONE && o->slot >= NACRE_SLOTS_MAX)
+    *code = report_error(EXIT_USAGE, path, "slots are numbered 0 to %d", NACRE_SLOTS_MAX - 1);
   if (*code == EXIT_DONE)
     *code = paper_check(&o->paper, o->fresh.recovery_key, path);
   if (*code == EXIT_DONE)

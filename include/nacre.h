@@ -80,7 +80,7 @@ NACRE_API uint32_t nacre_format_version(void);
 
 /* ---- Cancelling and progress ---------------------------------------------------------------- */
 
-/* A token that another thread fires to end a blocking call (create, open, verify) with NACRE_ERR_CANCELLED. May be
+/* A token that another thread fires to end a blocking call (create, open, unlock, verify) with NACRE_ERR_CANCELLED. May be
  * fired from a signal handler. One key derivation cannot be broken off: the token is looked at before and after each,
  * so that up to a slot's whole cost may pass. A token that was fired stays fired. */
 typedef struct nacre_cancel nacre_cancel;

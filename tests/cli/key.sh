@@ -101,6 +101,10 @@ holds "makes no backup" test ! -e backup
 fails "header backup --slot without a credential is no unchecked one: 2" 2 "go with a credential" \
   "$NACRE" header backup --slot 0 named backup
 works "header backup --slot" "$NACRE" header backup --key-file key --slot 1 named backup
+fails "header restore with another slot: 3" 3 "slot 0" "$NACRE" header restore --key-file key --slot 0 --dry-run named backup
+works "header restore --slot" "$NACRE" header restore --key-file key --slot 1 --dry-run named backup
+fails "key change of a slot that there is not: 2" 2 "0 to 31" "$NACRE" key change --key-file key --slot 32 --new-recovery-key named
+fails "key change to a recovery key of an empty one: 1" 1 "slot 9 is empty" "$NACRE" key change --key-file key --slot 9 --new-recovery-key named
 id=$("$NACRE" key id --passfile pass named)
 works "key test --expect-id" "$NACRE" key test --passfile pass --expect-id "$id" named
 fails "key test of another volume: 12" 12 "another volume" "$NACRE" key test --passfile pass --expect-id "$id" two
