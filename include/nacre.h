@@ -80,9 +80,9 @@ NACRE_API uint32_t nacre_format_version(void);
 
 /* ---- Cancelling and progress ---------------------------------------------------------------- */
 
-/* A token that another thread fires to end a blocking call (create, open, unlock, verify) with NACRE_ERR_CANCELLED. May be
- * fired from a signal handler. One key derivation cannot be broken off: the token is looked at before and after each,
- * so that up to a slot's whole cost may pass. A token that was fired stays fired. */
+/* A token that another thread fires to end a blocking call (create, open, unlock, verify) with NACRE_ERR_CANCELLED.
+ * May be fired from a signal handler. One key derivation cannot be broken off: the token is looked at before and
+ * after each, so that up to a slot's whole cost may pass. A token that was fired stays fired. */
 typedef struct nacre_cancel nacre_cancel;
 NACRE_CALL enum nacre_err nacre_cancel_new(nacre_cancel **out);
 NACRE_API void nacre_cancel_fire(nacre_cancel *cancel);
