@@ -124,7 +124,7 @@ works "the passphrase of now opens it" "$NACRE" ls --passfile pass2 r
 
 # From the midst of one: its keys open what is there, and the older one comes back.
 make_volume s
-head -c 4000000 /dev/urandom >data
+head -c 20000000 /dev/urandom >data
 # shellcheck disable=SC2086
 "$NACRE" put $pass s data / || not_ok "put"
 # shellcheck disable=SC2086
