@@ -68,16 +68,18 @@ static void drop_headers(struct headers *h) {
 enum nacre_err nacre_header_unlock(const struct nacre_target *target, const nacre_credential *cred,
                                    const struct nacre_unlock_options *options, nacre_header **out) {
   struct unlock_options ours;
+  enum nacre_err err;
   err_clear();
-  enum nacre_err err =
-      cred && out ? NACRE_OK : err_set(NACRE_ERR_ARGUMENT, "a credential, or room for the handle, is missing");
-  if (err == NACRE_OK)
-    err = take_options(options, &ours);
-  struct nacre_header *header = err == NACRE_OK ? calloc(1, sizeof *header) : NULL;
-  if (err == NACRE_OK && !header)
+  struct nacre_header *header = calloc(1, sizeof *header);
+  if (!header)
     err = err_set(NACRE_ERR_NO_MEMORY, "out of memory");
-  if (err != NACRE_OK) {
+  else if (!cred || !out)
+    err = err_set(NACRE_ERR_ARGUMENT, "a credential, or room for the handle, is missing");
+  else
+    err = take_options(options, &ours);
+  if (!header || err != NACRE_OK) {
     target_discard(target);
+    free(header);
     return err;
   }
   header->pid = getpid();
