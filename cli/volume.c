@@ -158,8 +158,9 @@ static int check_askable(const struct volume_request *request, const struct nacr
 static void note_fallback(const char *path, nacre_volume *vol) {
   struct nacre_volume_info info = {.struct_size = sizeof info};
   if (nacre_volume_get_info(vol, &info) == NACRE_OK && info.fell_back)
-    report_warning(
-        path, "this is not the newest commit that there was: that one is damaged, or superblocks were destroyed");
+    report_warning(path, "this is not the newest state that there was: a commit, or the log of what was fsynced "
+                         "behind it, is damaged, or "
+                         "superblocks were destroyed");
 }
 
 static void give_anchor(const struct volume_request *request, struct nacre_open_options *open_options) {

@@ -357,9 +357,9 @@ struct nacre_volume_info {
   uint64_t dirty_bytes;     /* not yet committed */
   uint64_t memory_bytes;    /* held by caches now */
   bool read_only;
-  bool failed; /* went read-only after a failure; failure says why */
-  bool
-      fell_back; /* not, or perhaps not, at the newest commit: it is damaged, or superblocks are gone or unreadable */
+  bool failed;    /* went read-only after a failure; failure says why */
+  bool fell_back; /* not, or perhaps not, at the newest state: a commit or the intent log is damaged, or superblocks
+                     are gone or unreadable */
   char failure[160];
   /* Sealed under the key in use, since it was drawn: at least so much, as what a crash cut off is not counted. */
   uint64_t sealed_blocks, sealed_bytes;

@@ -41,7 +41,7 @@ static inline bool format_meets_group(uint64_t unit, uint64_t end) {
 #define FORMAT_INCOMPAT_ROTATION (1ull << 1)
 #define FORMAT_INCOMPAT_INTENT_LOG (1ull << 2)
 #define FORMAT_INCOMPAT_COMPRESSION (1ull << 4)
-#define FORMAT_INCOMPAT_KNOWN 0ull
+#define FORMAT_INCOMPAT_KNOWN FORMAT_INCOMPAT_INTENT_LOG
 #define FORMAT_RO_COMPAT_KNOWN 0ull
 
 /* ---- What is sealed: the first byte of the associated data ---- */
@@ -51,7 +51,9 @@ enum format_kind {
   FORMAT_KIND_LOG = 3,
   FORMAT_KIND_CHECKPOINT_INDEX = 4,
   FORMAT_KIND_CHECKPOINT_SEGMENT = 5,
-  FORMAT_KIND_SUPERBLOCK = 6
+  FORMAT_KIND_SUPERBLOCK = 6,
+  FORMAT_KIND_INTENT_HEAD = 7,
+  FORMAT_KIND_INTENT_BODY = 8
 };
 
 /* ---- Tree ---- */
@@ -87,6 +89,12 @@ enum format_record {
 #define FORMAT_LOG_SETS 3u
 #define FORMAT_CHECKPOINT_GROUP_UNITS 32768u /* one 4 KiB bitmap: 128 MiB */
 #define FORMAT_CHECKPOINT_SEGMENT_BYTES (256u << 10)
+
+/* ---- Intent log ---- */
+#define FORMAT_INTENT_HALVES 2u
+#define FORMAT_INTENT_HALF_MIN_UNITS 32u
+#define FORMAT_INTENT_HALF_USUAL_UNITS 512u /* 2 MiB */
+#define FORMAT_INTENT_HALF_MAX_UNITS 4096u  /* 16 MiB: what is read at an opening is in memory */
 
 /* ---- Limits ---- */
 #define FORMAT_CHUNK_MIN_BYTES 4096u

@@ -14,7 +14,9 @@
  *   536  blocks sealed under this epoch's keys (8)  544 bytes of them (8)
  *   552  branch: id (16), first generation (8), number (8)
  *   584  what it counts as in the lineage: generation (8), commit id (16)
- *   608  zero to the end: intent log, snapshots, rewriting
+ *   608  intent log: first unit (8), units of a half (8), half in use (4), zero (4), id of its records (16),
+ *        generation in which that was drawn (8)
+ *   656  zero to the end: snapshots, rewriting
  * The checkpoint's and the last record's pointer are all zeroes where there is none. */
 #include "format/superblock.h"
 
@@ -22,7 +24,7 @@
 
 #include <assert.h>
 
-#define SUPERBLOCK_USED_BYTES 608u
+#define SUPERBLOCK_USED_BYTES 656u
 
 static_assert(FORMAT_RING_OFFSET + (FORMAT_RING_SLOTS / 2) * FORMAT_RING_SPACING_BYTES <= FORMAT_GROUP_BYTES,
               "half of the ring fits its group");
@@ -79,6 +81,12 @@ void superblock_encode(const struct superblock *sb, uint8_t *plain) {
   writer_u64(&w, sb->branch.number);
   writer_u64(&w, sb->point_generation);
   writer_copy(&w, sb->point_commit_id, sizeof sb->point_commit_id);
+  writer_u64(&w, sb->intent.unit);
+  writer_u64(&w, sb->intent.half_units);
+  writer_u32(&w, sb->intent.half);
+  writer_zeroes(&w, 4);
+  writer_copy(&w, sb->intent.id, sizeof sb->intent.id);
+  writer_u64(&w, sb->intent.generation);
   assert(w.done == SUPERBLOCK_USED_BYTES);
   writer_zeroes(&w, w.left);
   assert(!w.bad);
@@ -138,6 +146,25 @@ static enum nacre_err superblock_check_log(const struct superblock_log *log, uin
   return NACRE_OK;
 }
 
+static enum nacre_err superblock_check_intent(const struct superblock *sb) {
+  const struct superblock_intent *in = &sb->intent;
+  if (!(sb->incompat & FORMAT_INCOMPAT_INTENT_LOG)) {
+    bool none = in->unit == 0 && in->half_units == 0 && in->half == 0 && in->generation == 0 &&
+                bytes_all_zero(in->id, sizeof in->id);
+    return none ? NACRE_OK : superblock_bad("it has an intent log and says that it has none");
+  }
+  const struct superblock_extent area = {.unit = in->unit, .units = in->half_units * FORMAT_INTENT_HALVES};
+  if (in->half_units < FORMAT_INTENT_HALF_MIN_UNITS || in->half_units > FORMAT_INTENT_HALF_MAX_UNITS ||
+      in->half >= FORMAT_INTENT_HALVES || in->generation == 0 || in->generation > sb->generation ||
+      !superblock_extent_good(&area, sb->units_end))
+    return superblock_bad("its intent log's area");
+  for (unsigned i = 0; i < FORMAT_LOG_SETS; i++) {
+    if (superblock_overlap(area.unit, area.units, sb->log.sets[i].unit, sb->log.sets[i].units))
+      return superblock_bad("its intent log's area is in a log set");
+  }
+  return NACRE_OK;
+}
+
 static enum nacre_err superblock_check(const struct superblock *sb) {
   const uint64_t fixed_end = (FORMAT_GROUP_1_OFFSET + FORMAT_GROUP_BYTES) / FORMAT_UNIT_BYTES;
   if (sb->generation == 0)
@@ -164,7 +191,8 @@ static enum nacre_err superblock_check(const struct superblock *sb) {
     return superblock_bad("its tree's measures");
   if (sb->root.unit == 0 || sb->root.len_bytes != sb->node_bytes)
     return superblock_bad("its root");
-  return superblock_check_log(&sb->log, sb->units_end);
+  ERR_TRY(superblock_check_log(&sb->log, sb->units_end));
+  return superblock_check_intent(sb);
 }
 
 enum nacre_err superblock_decode(const uint8_t *plain, struct superblock *sb) {
@@ -211,6 +239,12 @@ enum nacre_err superblock_decode(const uint8_t *plain, struct superblock *sb) {
   sb->branch.number = reader_u64(&r);
   sb->point_generation = reader_u64(&r);
   reader_copy(&r, sb->point_commit_id, sizeof sb->point_commit_id);
+  sb->intent.unit = reader_u64(&r);
+  sb->intent.half_units = reader_u64(&r);
+  sb->intent.half = reader_u32(&r);
+  reader_zeroes(&r, 4);
+  reader_copy(&r, sb->intent.id, sizeof sb->intent.id);
+  sb->intent.generation = reader_u64(&r);
   /* A compatible feature of a later version may keep something here. */
   if (sb->compat == 0 && sb->ro_compat == 0)
     reader_zeroes(&r, r.left);

@@ -30,6 +30,14 @@ struct superblock_branch {
   uint64_t number; /* of the branches of this volume, from 1 */
 };
 
+/* The area of the intent log (format/intent.h): two halves, one behind the other. */
+struct superblock_intent {
+  uint64_t unit, half_units; /* zeroes: there is none */
+  uint32_t half;             /* that of the records which go with this commit */
+  uint8_t id[16];            /* that they name; zeroes where there is no area */
+  uint64_t generation;       /* of the commit that drew it */
+};
+
 struct superblock {
   uint64_t compat, ro_compat, incompat;
   uint64_t generation;
@@ -56,7 +64,8 @@ struct superblock {
   /* The commit of that branch that this one counts as in the lineage: itself, or the one that it restates. */
   uint64_t point_generation;
   uint8_t point_commit_id[16];
-  /* Reserved for later: intent log extent, snapshots' root, rewrite memo; zero until their feature bit is set. */
+  struct superblock_intent intent;
+  /* Reserved for later: snapshots' root, rewrite memo; zero until their feature bit is set. */
 };
 
 /* Offset in the container of a generation's slot. */

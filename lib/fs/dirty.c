@@ -11,6 +11,8 @@ struct dirty_chunk *dirty_chunk_new(uint64_t index, uint32_t len_bytes) {
   if (chunk == NULL)
     return NULL;
   chunk->index = index;
+  chunk->logged_in = 0;
+  chunk->log_from = chunk->log_to = 0;
   chunk->reserved_units = 0;
   chunk->len_bytes = len_bytes;
   chunk->writing = false;

@@ -2,13 +2,17 @@
 #ifndef NACRE_FS_DIRTY_H
 #define NACRE_FS_DIRTY_H
 
+#include <stdbool.h>
+
 #include <nacre.h>
 
 /* Invariants: data holds the whole chunk, with zeroes past the end of the file; while `writing`, a flush reads data
  * and nobody changes or removes the chunk. */
 struct dirty_chunk {
   uint64_t index;
-  uint64_t reserved_units; /* of the engine's space, until it is stored */
+  uint64_t logged_in;        /* the generation in which it stood whole in the intent log; 0: none */
+  uint32_t log_from, log_to; /* what has changed since; empty: nothing */
+  uint64_t reserved_units;   /* of the engine's space, until it is stored */
   uint32_t len_bytes;
   bool writing;
   uint8_t data[];
@@ -22,6 +26,12 @@ struct dirty_map {
 
 /* The content is not initialized. NULL when out of memory. */
 struct dirty_chunk *dirty_chunk_new(uint64_t index, uint32_t len_bytes);
+/* Bytes [from, to) are other ones now. */
+static inline void dirty_changed(struct dirty_chunk *chunk, uint32_t from, uint32_t to) {
+  bool none = chunk->log_from == chunk->log_to;
+  chunk->log_from = none || from < chunk->log_from ? from : chunk->log_from;
+  chunk->log_to = none || to > chunk->log_to ? to : chunk->log_to;
+}
 /* Wipes. */
 void dirty_chunk_free(struct dirty_chunk *chunk);
 

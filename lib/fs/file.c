@@ -103,7 +103,7 @@ static enum nacre_err failed_behind(enum nacre_err err) {
 
 enum nacre_err fs_fsync(struct fs_file *file) {
   bool lost;
-  ERR_TRY(engine_commit(file->fs->engine));
+  ERR_TRY(engine_sync(file->fs->engine));
   enum nacre_err err = take_error(file, &lost);
   /* What failed before and was not given up is stored now. */
   return lost ? failed_behind(err) : NACRE_OK;

@@ -56,6 +56,9 @@ struct chunk_change {
 };
 NACRE_MUST_USE enum nacre_err chunk_change(struct fs *fs, struct inode *inode, const struct chunk_change *change,
                                            struct budget *budget, bool *more);
+/* Take a chunk into the dirty map that was in one before, with its space, when it went into the intent log. On an
+ * error it stays the caller's. */
+NACRE_MUST_USE enum nacre_err file_buffer_again(struct fs *fs, struct inode *inode, struct dirty_chunk *c);
 /* Make it longer, zeroes in between; inside a TXN_FLUSH. */
 NACRE_MUST_USE enum nacre_err file_extend(struct fs *fs, struct inode *inode, uint64_t size, struct budget *budget,
                                           bool *more);

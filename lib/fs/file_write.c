@@ -14,14 +14,16 @@
 /* The first extents of a file lie beside its inode and cost little more than their bytes. */
 #define NEAR_RUN_UNITS 2u
 
+static struct budget empty_budget(void) {
+  return (struct budget){.run_units = engine_metadata_units(2), .base_units = engine_metadata_units(1)};
+}
+
 /* Records: the extent and one that it splits; inode and tail, side by side; a chunk in the middle of a run only makes
  * its extent longer. */
 enum nacre_err budget_reserve(struct fs *fs, const struct inode *inode, uint64_t chunks, struct budget *budget) {
   uint64_t chunk_units = inode_chunk_bytes(inode) / FORMAT_UNIT_BYTES;
-  budget->run_units = engine_metadata_units(2);
-  budget->base_units = engine_metadata_units(1);
+  *budget = empty_budget();
   uint64_t units = chunks * (chunk_units + 1) + (chunks > 0 ? 2 * budget->run_units : 0) + budget->base_units;
-  budget->units = 0;
   ERR_TRY(space_reserve(fs->engine, units));
   budget->units = units;
   return NACRE_OK;
@@ -41,12 +43,17 @@ static void list_dirty(struct fs *fs, struct inode *inode, struct budget *budget
   inode_list_dirty(fs, inode);
 }
 
-/* Take the chunk into the dirty map, unless the budget does not suffice. Under the lock. */
-static enum nacre_err buffer_chunk(struct fs *fs, struct inode *inode, struct dirty_chunk *c, struct budget *budget,
-                                   bool *more) {
+static uint64_t chunk_units(const struct inode *inode, const struct dirty_chunk *c, const struct budget *budget) {
   uint64_t units = c->len_bytes / FORMAT_UNIT_BYTES + 1;
   if (c->index == 0 || dirty_find(&inode->dirty, c->index - 1) == NULL)
     units += c->index < FORMAT_EXTENT_CHUNKS_MAX ? NEAR_RUN_UNITS : budget->run_units;
+  return units;
+}
+
+/* Take the chunk into the dirty map, unless the budget does not suffice. Under the lock. */
+static enum nacre_err buffer_chunk(struct fs *fs, struct inode *inode, struct dirty_chunk *c, struct budget *budget,
+                                   bool *more) {
+  uint64_t units = chunk_units(inode, c, budget);
   uint64_t base = inode->base_units == 0 ? budget->base_units : 0;
   *more = budget->units < units + base;
   if (*more)
@@ -57,6 +64,21 @@ static enum nacre_err buffer_chunk(struct fs *fs, struct inode *inode, struct di
   inode_count_dirty(fs, c->len_bytes);
   list_dirty(fs, inode, budget);
   return NACRE_OK;
+}
+
+enum nacre_err file_buffer_again(struct fs *fs, struct inode *inode, struct dirty_chunk *c) {
+  struct budget budget = empty_budget();
+  bool more;
+  pthread_mutex_lock(&inode->lock);
+  budget.units = chunk_units(inode, c, &budget) + (inode->base_units == 0 ? budget.base_units : 0);
+  enum nacre_err err = space_reserve_again(fs->engine, budget.units);
+  if (err != NACRE_OK)
+    budget.units = 0;
+  else
+    err = buffer_chunk(fs, inode, c, &budget, &more);
+  pthread_mutex_unlock(&inode->lock);
+  budget_release(fs, &budget);
+  return err;
 }
 
 void file_touch(struct fs *fs, struct inode *inode, struct budget *budget) {
@@ -166,6 +188,7 @@ static void apply(struct inode *inode, struct dirty_chunk *c, const struct chunk
     memcpy(c->data + change->from, change->src, change->to - change->from);
   else
     memset(c->data + change->from, 0, change->to - change->from);
+  dirty_changed(c, change->from, change->to);
   uint64_t end = change->index * c->len_bytes + change->to;
   inode->attr_dirty = true;
   if (change->skip_holes || end <= inode->rec.size)

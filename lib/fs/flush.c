@@ -141,8 +141,9 @@ static void unmark(struct inode *inode, struct run *run, enum nacre_err err) {
 }
 
 /* Take the run's chunks out of the map. Under the lock. Returns the units that were reserved for them. */
-static uint64_t retire(struct inode *inode, const struct run *run) {
+static uint64_t retire(struct fs *fs, struct inode *inode, const struct run *run) {
   uint64_t units = 0;
+  engine_wants_commit(fs->engine);
   dirty_remove(&inode->dirty, dirty_lower_bound(&inode->dirty, run->chunks[0]->index), run->count);
   for (uint32_t i = 0; i < run->count; i++)
     units += run->chunks[i]->reserved_units;
@@ -181,7 +182,7 @@ static enum nacre_err flush_run(struct fs *fs, struct txn *txn, struct inode *in
   if (lost)
     give_up(inode);
   if (err == NACRE_OK || lost) {
-    units = retire(inode, &run);
+    units = retire(fs, inode, &run);
     inode_unlist_clean(fs, inode);
   }
   pthread_mutex_unlock(&inode->lock);
@@ -354,8 +355,7 @@ enum nacre_err flush_crowd(struct fs *fs) {
 
 /* ---- Commits ---- */
 
-/* All inodes listed now, with references. NULL with *count 0 when there is none. */
-static enum nacre_err collect(struct fs *fs, struct inode ***out, size_t *count) {
+enum nacre_err flush_collect(struct fs *fs, struct inode ***out, size_t *count) {
   *out = NULL;
   *count = 0;
   pthread_mutex_lock(&fs->dirty_lock);
@@ -410,7 +410,7 @@ enum nacre_err flush_hook(void *arg, bool final, struct txn *txn) {
   struct fs *fs = arg;
   struct inode **inodes;
   size_t count;
-  ERR_TRY(collect(fs, &inodes, &count));
+  ERR_TRY(flush_collect(fs, &inodes, &count));
   enum nacre_err err = NACRE_OK;
   if (count > 0 && !final)
     err = flush_spread(fs, inodes, count);

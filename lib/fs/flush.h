@@ -18,6 +18,8 @@ NACRE_MUST_USE enum nacre_err flush_pressure(struct fs *fs, struct inode *inode)
 NACRE_MUST_USE enum nacre_err flush_crowd(struct fs *fs);
 /* The engine's hook; arg is the struct fs. */
 enum nacre_err flush_hook(void *arg, bool final, struct txn *txn);
+/* All inodes listed now, with references. NULL with *count 0 when there is none. */
+NACRE_MUST_USE enum nacre_err flush_collect(struct fs *fs, struct inode ***out, size_t *count);
 /* Wait for the jobs to end. */
 void flush_drain(struct fs *fs);
 

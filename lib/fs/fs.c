@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "base/err.h"
 #include "fs/flush.h"
+#include "fs/intent.h"
 #include "fs/reclaim.h"
 
 #define MEMORY_MIN_BYTES (1u << 20)
@@ -45,6 +46,7 @@ enum nacre_err fs_new(struct engine *e, struct workers *w, uint64_t memory_bytes
     return err;
   }
   engine_set_flush(e, flush_hook, fs);
+  engine_set_capture(e, intent_hook);
   *out = fs;
   return NACRE_OK;
 }
@@ -53,6 +55,7 @@ void fs_free(struct fs *fs) {
   if (fs == NULL)
     return;
   flush_drain(fs);
+  engine_set_capture(fs->engine, NULL);
   engine_set_flush(fs->engine, NULL, NULL);
   inode_table_free(fs);
   pthread_mutex_destroy(&fs->rename_lock);

@@ -26,6 +26,9 @@ NACRE_MUST_USE enum nacre_err fs_new(struct engine *e, struct workers *w, uint64
 void fs_free(struct fs *fs);
 /* Put the root folder into an empty tree. mode: permission bits. The caller commits. */
 NACRE_MUST_USE enum nacre_err fs_make_root(struct fs *fs, uint32_t uid, uint32_t gid, uint32_t mode);
+/* Take up what the engine found in the intent log, if anything. Right after fs_new, before any other use; also where
+ * the volume is open read-only. On an error nothing may be used. */
+NACRE_MUST_USE enum nacre_err fs_replay(struct fs *fs);
 /* Delete what was unlinked but still in use when the volume was last open. For read-write opens, before any other
  * use.
  */

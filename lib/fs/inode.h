@@ -85,6 +85,9 @@ struct fs {
   atomic_uint_fast64_t dirty_bytes;
   pthread_mutex_t rename_lock;
 
+  /* Of who makes records of the intent log: one at a time. */
+  uint64_t log_generation, log_chunk_bytes; /* chunks that stand in the log of this generation */
+
   pthread_mutex_t dirty_lock;
   pthread_cond_t dirty_less; /* buffers were freed, or a job ended */
   struct inode *dirty_first, *dirty_last;

@@ -163,6 +163,15 @@ enum nacre_err map_get_tail(struct fs *fs, const struct inode *inode, uint64_t s
   return NACRE_OK;
 }
 
+enum nacre_err map_find_tail(struct fs *fs, const struct inode *inode, uint64_t *start) {
+  uint8_t value[FORMAT_VALUE_MAX_BYTES];
+  size_t value_len, data_len;
+  const uint8_t *data;
+  struct key key = key_make(inode->ino, FORMAT_RECORD_TAIL, 0);
+  ERR_TRY(tree_get(fs->engine, &key, value, sizeof value, &value_len));
+  return record_tail_decode(value, value_len, start, &data, &data_len);
+}
+
 enum nacre_err map_put_tail(struct txn *txn, struct inode *inode, uint64_t start, const uint8_t *data, size_t len) {
   uint8_t value[FORMAT_VALUE_MAX_BYTES];
   struct key key = key_make(inode->ino, FORMAT_RECORD_TAIL, 0);

@@ -41,6 +41,8 @@ NACRE_MUST_USE enum nacre_err map_prefault(struct fs *fs, const struct inode *in
 /* The stored tail of the file, which starts at `start` and has len bytes. */
 NACRE_MUST_USE enum nacre_err map_get_tail(struct fs *fs, const struct inode *inode, uint64_t start, size_t len,
                                            uint8_t *out);
+/* Where it starts. NACRE_ERR_NOT_FOUND where there is none. */
+NACRE_MUST_USE enum nacre_err map_find_tail(struct fs *fs, const struct inode *inode, uint64_t *start);
 NACRE_MUST_USE enum nacre_err map_put_tail(struct txn *txn, struct inode *inode, uint64_t start, const uint8_t *data,
                                            size_t len);
 /* If there is one. *changed as in struct map_removal. */

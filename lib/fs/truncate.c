@@ -41,6 +41,7 @@ static void drop_dirty(struct fs *fs, struct inode *inode, uint64_t first, uint6
   if (stop == at)
     return;
   dirty_remove(&inode->dirty, at, stop - at);
+  engine_wants_commit(fs->engine);
   space_release(fs->engine, units);
   inode_count_dirty(fs, -(int64_t)bytes);
 }
@@ -97,8 +98,10 @@ static enum nacre_err shrink_locked(struct fs *fs, struct txn *txn, struct inode
   drop_dirty(fs, inode, from, UINT64_MAX);
   ERR_TRY(cut_tail(fs, txn, inode, new_size, changed));
   struct dirty_chunk *last = dirty_find(&inode->dirty, new_size / chunk);
-  if (last != NULL)
+  if (last != NULL) {
     memset(last->data + new_size % chunk, 0, chunk - (uint32_t)(new_size % chunk));
+    dirty_changed(last, (uint32_t)(new_size % chunk), chunk);
+  }
   inode->rec.size = new_size;
   inode->rec.mtime = inode->rec.ctime = env_realtime();
   inode->eof_stale = true;

@@ -165,8 +165,8 @@ static enum nacre_err check_paused(struct check *c) {
   check_links_end(c);
   if (complete)
     check_lineage_end(c);
-  if (complete && c->info.inodes != c->report.inodes)
-    check_problem(c, 0, "the volume counts %llu inodes and has %llu", (unsigned long long)c->info.inodes,
+  if (complete && c->info.committed_inodes != c->report.inodes)
+    check_problem(c, 0, "the volume counts %llu inodes and has %llu", (unsigned long long)c->info.committed_inodes,
                   (unsigned long long)c->report.inodes);
   compare_space(c, complete);
   if (c->info.ring_damaged)

@@ -139,6 +139,7 @@ static enum nacre_err make_keys(struct create *c, const struct nacre_credential 
   c->header->version = FORMAT_VERSION;
   env_random(c->header->volume_id, sizeof c->header->volume_id);
   c->header->cipher = request->cipher;
+  c->header->incompat = FORMAT_INCOMPAT_INTENT_LOG;
   c->header->sequence = 1;
   if (request->label)
     memcpy(c->header->label, request->label, strnlen(request->label, sizeof c->header->label - 1));

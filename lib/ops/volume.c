@@ -112,6 +112,18 @@ static void committed(void *arg, struct engine *e) {
   anchor_committed(&v->anchor, e);
 }
 
+/* What the intent log has belongs to the volume. One that cannot be replayed costs what it had, not the rest. */
+static enum nacre_err take_up(struct volume *v, uint64_t memory_bytes) {
+  ERR_TRY(fs_new(v->engine, v->workers, memory_bytes, &v->fs));
+  enum nacre_err err = fs_replay(v->fs);
+  if (err == NACRE_OK || err == NACRE_ERR_NO_MEMORY)
+    return err;
+  fs_free(v->fs);
+  v->fs = NULL;
+  ERR_TRY(engine_forgo_replay(v->engine));
+  return fs_new(v->engine, v->workers, memory_bytes, &v->fs);
+}
+
 static enum nacre_err open_engine(struct volume *v, const struct volume_options *options, const struct headers *h,
                                   struct unlocked *u) {
   const uint8_t *raw = h->raw[u->copy];
@@ -136,8 +148,7 @@ static enum nacre_err open_engine(struct volume *v, const struct volume_options 
   };
   header_mac(raw, engine_options.header_mac);
   ERR_TRY(engine_open(&v->store, &keys, v->workers, &engine_options, &v->engine));
-  ERR_TRY(fs_new(v->engine, v->workers, options->memory_bytes - engine_options.memory_bytes, &v->fs));
-  return NACRE_OK;
+  return take_up(v, options->memory_bytes - engine_options.memory_bytes);
 }
 
 /* Only now, when the superblock has agreed that the good copy is no older than it demands. The superblock is then

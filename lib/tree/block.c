@@ -93,6 +93,8 @@ const struct aead_key *block_key(const struct block_io *io, uint32_t epoch, enum
     case FORMAT_KIND_LOG:
     case FORMAT_KIND_CHECKPOINT_INDEX:
     case FORMAT_KIND_CHECKPOINT_SEGMENT:
+    case FORMAT_KIND_INTENT_HEAD:
+    case FORMAT_KIND_INTENT_BODY:
       return k->log;
     }
   }

@@ -36,10 +36,16 @@ static void fill_superblock(struct engine *e, struct commit *c) {
   pthread_mutex_unlock(&e->state_lock);
   env_random(sb->commit_id, sizeof sb->commit_id);
   sb->generation = c->log.generation;
+  sb->epoch = block_current_epoch(&e->io);
   if (!e->restating) {
     sb->point_generation = sb->generation;
     memcpy(sb->point_commit_id, sb->commit_id, sizeof sb->point_commit_id);
     sb->time_s = env_realtime().s;
+  }
+  if (!e->intent.pending && sb->intent.half_units > 0) {
+    env_random(sb->intent.id, sizeof sb->intent.id);
+    sb->intent.half = (sb->intent.half + 1) % FORMAT_INTENT_HALVES;
+    sb->intent.generation = sb->generation;
   }
   sb->units_end = alloc_units_end(&e->alloc);
   sb->used_units = alloc_used_units(&e->alloc, sb->generation);
@@ -66,6 +72,8 @@ static enum nacre_err freeze_closed(struct engine *e, struct commit *c) {
   c->needed = commit_is_needed(e);
   if (!c->needed)
     return NACRE_OK;
+  if (e->intent.pending && e->tree.dirty_nodes > 0)
+    return err_set(NACRE_ERR_ARGUMENT, "what the intent log has is not in the tree as yet");
   if (!e->branch_entered)
     ERR_TRY(lineage_enter(e, &txn));
   e->branch_entered = true;
@@ -81,11 +89,12 @@ static enum nacre_err freeze_closed(struct engine *e, struct commit *c) {
   ERR_TRY(spacelog_plan(fresh ? &e->fresh_log : &e->durable.log, fresh ? SPACELOG_FRESH : want, &e->alloc, generation,
                         &c->log));
   fill_superblock(e, c);
+  intent_frozen(e);
   return NACRE_OK;
 }
 
-/* Another writer who began where we did has put its first commit where ours goes; one who wrote on has come round to
- * the newest slot in the end. */
+/* Another writer who began where we did has put its first commit where ours goes, or a record behind those that were
+ * found; one who wrote on has come round to the newest slot in the end. */
 enum nacre_err commit_check_sole_writer(struct engine *e, uint64_t generation) {
   bool others;
   uint8_t raw[FORMAT_SUPERBLOCK_BYTES];
@@ -93,6 +102,8 @@ enum nacre_err commit_check_sole_writer(struct engine *e, uint64_t generation) {
     return NACRE_OK;
   ERR_TRY(store_read(e->store, raw, sizeof raw, superblock_offset(e->durable.generation)));
   ERR_TRY(ring_look_for_later(&e->io, generation, e->durable.generation, &others));
+  if (!others && !e->intent.own)
+    ERR_TRY(intent_look_for_more(e, &others));
   if (others || memcmp(raw, e->newest_slot, sizeof raw) != 0)
     return err_set(NACRE_ERR_IN_USE, "somebody else has written to the container (a synchronising tool? another "
                                      "machine?); nothing more is written");
@@ -123,6 +134,7 @@ static void commit_publish(struct engine *e, struct commit *c) {
   pthread_mutex_unlock(&e->state_lock);
   alloc_durable(&e->alloc, c->sb.generation);
   tree_thaw(&e->tree, &c->tree);
+  intent_committed(e);
 }
 
 enum nacre_err commit_run(struct engine *e, bool hold) {

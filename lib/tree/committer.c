@@ -19,14 +19,30 @@ static void right_give(struct engine *e) {
 
 /* With commit_lock held and the right taken; lets go of the lock meanwhile. */
 static void run_unlocked(struct engine *e) {
-  uint64_t number = ++e->commits_started;
+  uint64_t number = ++e->commits_started, sync = ++e->syncs_started;
   pthread_mutex_unlock(&e->commit_lock);
   enum nacre_err err = commit_run(e, false);
   if (err == NACRE_OK && e->options.committed != NULL)
     e->options.committed(e->options.arg, e);
   pthread_mutex_lock(&e->commit_lock);
   e->commits_ended = number;
-  e->commit_result = err;
+  e->syncs_ended = sync;
+  e->commit_result = e->sync_result = err;
+}
+
+/* The same, but a record of the intent log if that will do. */
+static void sync_unlocked(struct engine *e) {
+  bool done;
+  uint64_t sync = ++e->syncs_started;
+  pthread_mutex_unlock(&e->commit_lock);
+  enum nacre_err err = intent_run(e, &done);
+  pthread_mutex_lock(&e->commit_lock);
+  if (err == NACRE_OK && !done) {
+    run_unlocked(e);
+    return;
+  }
+  e->syncs_ended = sync;
+  e->sync_result = err;
 }
 
 /* A commit that starts after this call covers what the caller did; one that already runs may not. */
@@ -46,6 +62,28 @@ enum nacre_err engine_commit(struct engine *e) {
     }
   }
   enum nacre_err err = e->commit_result;
+  pthread_mutex_unlock(&e->commit_lock);
+  if (err != NACRE_OK && !mine)
+    err_set(err, "the commit failed");
+  return err;
+}
+
+enum nacre_err engine_sync(struct engine *e) {
+  ERR_TRY(engine_check_writable(e));
+  pthread_mutex_lock(&e->commit_lock);
+  uint64_t wanted = e->syncs_started + 1;
+  bool mine = false;
+  while (e->syncs_ended < wanted) {
+    if (e->committing) {
+      pthread_cond_wait(&e->commit_changed, &e->commit_lock);
+    } else {
+      e->committing = true;
+      sync_unlocked(e);
+      right_give(e);
+      mine = true;
+    }
+  }
+  enum nacre_err err = e->sync_result;
   pthread_mutex_unlock(&e->commit_lock);
   if (err != NACRE_OK && !mine)
     err_set(err, "the commit failed");

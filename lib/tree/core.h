@@ -4,6 +4,7 @@
 
 #include "tree/engine.h"
 #include "tree/gate.h"
+#include "tree/intent.h"
 #include "tree/spacelog.h"
 #include "tree/tree.h"
 
@@ -28,7 +29,9 @@ struct engine {
   uint64_t units_limit; /* constant from the opening on, like the next */
   uint32_t chunk_bytes;
   engine_flush_fn flush;
+  engine_capture_fn capture; /* the same argument */
   void *flush_arg;
+  struct intent intent;
 
   /* Running counters; changed inside the gate. */
   pthread_mutex_t state_lock; /* guards this block */
@@ -63,9 +66,10 @@ struct engine {
   pthread_mutex_t commit_lock; /* guards this block */
   pthread_cond_t commit_changed;
   uint64_t commits_started, commits_ended;
-  enum nacre_err commit_result; /* of the last one that ended */
-  bool committing;              /* or paused */
-  bool asked;                   /* the thread shall commit now */
+  uint64_t syncs_started, syncs_ended;       /* those, and records of the intent log */
+  enum nacre_err commit_result, sync_result; /* of the last one that ended */
+  bool committing;                           /* or paused */
+  bool asked;                                /* the thread shall commit now */
   bool stopping;
   pthread_t committer;
   bool has_committer;
@@ -84,6 +88,8 @@ struct engine *engine_new(struct store *store, struct engine_keys *keys, struct 
                           const struct engine_options *options);
 /* The map and the tree of one commit go, for another try at an older one. */
 void engine_unload(struct engine *e);
+/* The map and the tree as a superblock says. */
+NACRE_MUST_USE enum nacre_err engine_load_commit(struct engine *e, const struct superblock *sb);
 /* As many bytes of nodes; more than there are addresses is as much as can be. */
 size_t engine_cache_limit(uint64_t bytes);
 /* Commit until the slot of the unbroken ring's first commit was used again: before that, commits can be destroyed

@@ -52,6 +52,7 @@ static enum nacre_err write_born(struct txn *txn, const uint8_t *const chunks[],
     count = most;
     last_bytes = chunk_bytes;
   }
+  engine_wants_commit(e);
   ERR_TRY(extent_allocate(txn, count, chunk_bytes, last_bytes, birth, out));
   uint64_t units = extent_units(out);
   uint8_t *cipher = buffer_take(e);
@@ -94,6 +95,7 @@ enum nacre_err data_read(struct engine *e, const struct extent *x, uint32_t firs
 
 void data_free(struct txn *txn, const struct extent *x) {
   struct engine *e = txn->engine;
+  engine_wants_commit(e);
   enum nacre_err err = alloc_give(&e->alloc, x->unit, extent_units(x), x->alloc == txn->generation);
   if (err != NACRE_OK)
     (void)engine_fail(e, err);

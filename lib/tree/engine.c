@@ -59,6 +59,7 @@ struct engine *engine_new(struct store *store, struct engine_keys *keys, struct 
   env_random(e->branch.id, sizeof e->branch.id);
   block_io_start(&e->io, store, &e->keys->keys);
   gate_start(&e->gate);
+  intent_start(&e->intent);
   pthread_mutex_init(&e->state_lock, NULL);
   pthread_mutex_init(&e->grow_lock, NULL);
   pthread_mutex_init(&e->commit_lock, NULL);
@@ -93,6 +94,7 @@ void engine_close(struct engine *e) {
   pthread_mutex_destroy(&e->grow_lock);
   pthread_mutex_destroy(&e->state_lock);
   gate_end(&e->gate);
+  intent_end(&e->intent);
   block_io_end(&e->io);
   key_sets_free(e->keys);
   free(e);
@@ -165,6 +167,7 @@ static enum nacre_err create_in(struct engine *e, const struct engine_geometry *
   ERR_TRY(tree_make_root(&e->tree));
   e->durable = (struct superblock){
       .units_limit = e->units_limit, .chunk_bytes = g->chunk_bytes, .node_bytes = FORMAT_NODE_BYTES};
+  ERR_TRY(intent_place(e));
   e->ring_from = 1;
   e->next_ino = 2; /* 1 is the root folder */
   e->header_sequence_min = g->header_sequence;
@@ -202,6 +205,14 @@ enum nacre_err engine_replace_keys(struct engine *e, struct engine_keys *keys) {
 
 uint32_t engine_epoch(const struct engine *e) {
   return block_current_epoch(&e->io);
+}
+
+void engine_set_capture(struct engine *e, engine_capture_fn fn) {
+  pthread_mutex_lock(&e->commit_lock);
+  while (e->committing)
+    pthread_cond_wait(&e->commit_changed, &e->commit_lock);
+  e->capture = fn;
+  pthread_mutex_unlock(&e->commit_lock);
 }
 
 void engine_set_flush(struct engine *e, engine_flush_fn fn, void *arg) {
@@ -261,6 +272,7 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
                                .units_end = units_end,
                                .units_limit = e->units_limit,
                                .inodes = e->inodes,
+                               .committed_inodes = e->durable.inodes,
                                .chunk_bytes = e->chunk_bytes,
                                .read_only = e->read_only || e->failed,
                                .failed = e->failed,

@@ -84,6 +84,25 @@ uint32_t engine_epoch(const struct engine *e);
  * no new mutation can arrive). An error fails the commit, and the engine where final is true. */
 typedef enum nacre_err (*engine_flush_fn)(void *arg, bool final, struct txn *txn);
 void engine_set_flush(struct engine *e, engine_flush_fn fn, void *arg);
+/* Called for a record of the intent log, with the gate closed and the flush hook's argument: first with items NULL
+ * (put what the tree has not been told as yet, with that txn), then to write what will not be put into the tree
+ * before it is flushed. *fits: false where it is too much, or is nothing that the log can tell; a commit follows
+ * then. */
+typedef enum nacre_err (*engine_capture_fn)(void *arg, struct txn *txn, struct writer *items, bool *fits);
+void engine_set_capture(struct engine *e, engine_capture_fn fn);
+/* What was done since the last commit is nothing that the intent log can tell. From inside the gate. */
+void engine_wants_commit(struct engine *e);
+
+/* What the intent log had at the opening: put it into the tree, and have fn take chunks, in order. Once, before
+ * anything else is done with the engine; also where it is read-only. On an error engine_forgo_replay is next, if
+ * anything is. */
+struct intent_item;
+typedef enum nacre_err (*engine_replay_fn)(void *arg, struct txn *txn, const struct intent_item *chunk);
+bool engine_has_replay(const struct engine *e);
+NACRE_MUST_USE enum nacre_err engine_replay(struct engine *e, engine_replay_fn fn, void *arg);
+/* After a replay that failed, with nothing of the layer above left: the commit as if there were no log, for reading,
+ * unless gaps are accepted. Why is the thread's current message. */
+NACRE_MUST_USE enum nacre_err engine_forgo_replay(struct engine *e);
 
 struct engine_info {
   uint64_t generation; /* of the last durable commit */
@@ -93,6 +112,7 @@ struct engine_info {
   uint64_t used_units; /* not free: live, pending and reserved for the log */
   uint64_t free_units; /* what can still be reserved, growth included */
   uint64_t inodes;
+  uint64_t committed_inodes;
   uint64_t dirty_bytes, memory_bytes;
   uint64_t sealed_blocks, sealed_bytes; /* under the current epoch's keys, at least */
   uint64_t header_sequence_min;         /* what is demanded of a header */
@@ -117,6 +137,8 @@ NACRE_MUST_USE enum nacre_err engine_check_writable(struct engine *e);
 /* Set units aside for data that is buffered and will be written by TXN_FLUSH transactions, metadata included (see
  * engine_metadata_units). Grows the container or commits to free pending space where that helps. */
 NACRE_MUST_USE enum nacre_err space_reserve(struct engine *e, uint64_t units);
+/* In a replay, what had been set aside before: from all that there is, with neither growth nor commit. */
+NACRE_MUST_USE enum nacre_err space_reserve_again(struct engine *e, uint64_t units);
 void space_release(struct engine *e, uint64_t units);
 /* What changing that many records, each in a leaf of its own, can cost at most. */
 uint64_t engine_metadata_units(uint32_t records);
@@ -187,6 +209,8 @@ void engine_count_inodes(struct txn *txn, int64_t delta);
 
 /* Make every transaction that ended before this call durable. Concurrent callers share one commit. */
 NACRE_MUST_USE enum nacre_err engine_commit(struct engine *e);
+/* The same, by a record of the intent log where that will do. */
+NACRE_MUST_USE enum nacre_err engine_sync(struct engine *e);
 /* Raise the header that later opens demand, with a commit. Headers must be durable before. */
 NACRE_MUST_USE enum nacre_err engine_commit_header(struct engine *e, uint64_t header_sequence,
                                                    const uint8_t header_mac[32]);
@@ -227,13 +251,14 @@ NACRE_MUST_USE enum nacre_err engine_renew_ring(struct engine *e);
  *
  * What was freed before holds such blocks, and who has the key of then and a superblock may find them: their nonces
  * are a superblock's but for the counter. First the log's sets, each before its next turn, and what lies behind the
- * container's end in a file is cut off; then free space by address, while others work: what is in use when it is
- * passed was written under the current epoch. What is empty stays so, a file's holes too.
+ * container's end in a file is cut off; then the halves of the intent log, in the same way; then free space by
+ * address, while others work: what is in use when it is passed was written under the current epoch. What is empty
+ * stays so, a file's holes too.
  *
  * The noise of a place is always the same under one key. So a wiping that broke off needs no memory: the next one
  * begins anew, reads, and writes what is not noise yet. */
 
-enum engine_wipe_phase { WIPE_START, WIPE_LOG, WIPE_FREE, WIPE_END };
+enum engine_wipe_phase { WIPE_START, WIPE_LOG, WIPE_INTENT, WIPE_FREE, WIPE_END };
 struct engine_wipe {
   const uint8_t *key;     /* 32 bytes, of the noise; the caller's. All else begins as zeroes */
   bool done;              /* all of it, and durable */
@@ -244,6 +269,7 @@ struct engine_wipe {
   enum engine_wipe_phase phase;
   uint64_t sets_unit, set_unit, set_done;
   bool set_wiped[FORMAT_LOG_SETS];
+  uint64_t half_done[FORMAT_INTENT_HALVES];
   uint64_t unwritten_given;
 };
 /* A step, of a MiB and some commits at most. NACRE_ERR_NO_SPACE where all that is free is promised to others. */

@@ -21,6 +21,8 @@ static enum nacre_err check_fixed(struct engine *e, const struct superblock *sb)
   ERR_TRY(hold_fixed(&e->alloc, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, FORMAT_GROUP_UNITS));
   for (unsigned s = 0; s < FORMAT_LOG_SETS; s++)
     ERR_TRY(hold_fixed(&e->alloc, sb->log.sets[s].unit, sb->log.sets[s].units));
+  if (sb->intent.half_units > 0)
+    ERR_TRY(hold_fixed(&e->alloc, sb->intent.unit, sb->intent.half_units * FORMAT_INTENT_HALVES));
   return alloc_used_units(&e->alloc, sb->generation) == sb->used_units ? NACRE_OK : map_contradicts();
 }
 
@@ -31,7 +33,7 @@ static enum nacre_err check_map_memory(const struct superblock *sb) {
   return NACRE_OK;
 }
 
-static enum nacre_err load_commit(struct engine *e, const struct superblock *sb) {
+enum nacre_err engine_load_commit(struct engine *e, const struct superblock *sb) {
   uint64_t size;
   ERR_TRY(check_map_memory(sb));
   ERR_TRY(store_size(e->store, &size));
@@ -68,12 +70,12 @@ static void keep_header_minimum(struct engine *e, const struct superblock *skipp
  * that one reaches has been used again. What can't be read may be there the next time: it is passed over for reading
  * alone, never written over. */
 static enum nacre_err load_newest(struct engine *e, const struct ring_found *ring) {
-  enum nacre_err err = load_commit(e, &ring->newest);
+  enum nacre_err err = engine_load_commit(e, &ring->newest);
   bool lost = err == NACRE_ERR_DAMAGED || (err == NACRE_ERR_IO && e->read_only);
   if (!lost || ring->parent.generation == 0)
     return err;
   engine_unload(e);
-  enum nacre_err parent = load_commit(e, &ring->parent);
+  enum nacre_err parent = engine_load_commit(e, &ring->parent);
   if (parent != NACRE_OK && parent != NACRE_ERR_DAMAGED)
     return parent;
   if (parent != NACRE_OK) /* where the storage failed, nobody knows that anything is damaged */
@@ -102,7 +104,9 @@ static enum nacre_err check_header(const struct engine *e, const struct superblo
 static void count_sealed(struct engine *e, const struct superblock *newest) {
   if (newest->epoch != block_current_epoch(&e->io))
     return;
-  block_count_sealed(&e->io, newest->sealed_blocks, newest->sealed_bytes);
+  /* Records of the intent log count on from the commit that they go with. */
+  block_count_sealed(&e->io, u64_max(newest->sealed_blocks, e->intent.found_sealed_blocks),
+                     u64_max(newest->sealed_bytes, e->intent.found_sealed_bytes));
   block_count_sealed(&e->io, 1, SUPERBLOCK_PLAIN_BYTES);
 }
 
@@ -202,6 +206,8 @@ static enum nacre_err begin_writing(struct engine *e, const struct ring_found *r
   enum nacre_err err = lineage_probe(e, e->tree.generation + (e->fell_back ? 1 : 0));
   if (ring->unreadable)
     err = err_set(NACRE_ERR_IO, "a superblock slot cannot be read");
+  if (e->intent.damaged && !e->options.accept_gap)
+    err = err_set(NACRE_ERR_DAMAGED, "%s", e->intent.why);
   if (err == NACRE_ERR_NO_MEMORY)
     return err;
   if (err == NACRE_OK)
@@ -227,12 +233,13 @@ static enum nacre_err open_in(struct engine *e) {
                    "been destroyed; open it read-only to save what it holds, or accept the rollback",
                    ring.missing);
   ERR_TRY(load_newest(e, &ring));
+  ERR_TRY(intent_find(e));
   count_sealed(e, &ring.newest);
   choose_generation(e, &ring);
   e->ring_damaged = ring.missing > 0 || ring.unreadable;
   if (e->durable.ro_compat & ~FORMAT_RO_COMPAT_KNOWN)
     e->read_only = true;
-  e->fell_back_before = ring_is_unfinished(&e->durable);
+  e->fell_back_before = ring_is_unfinished(&e->durable) || e->intent.damaged;
   if (e->options.admit != NULL)
     ERR_TRY(e->options.admit(e->options.arg, e));
   return e->read_only ? NACRE_OK : begin_writing(e, &ring);

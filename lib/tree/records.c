@@ -102,6 +102,8 @@ static enum nacre_err change(struct txn *txn, enum change_kind kind, const struc
     pthread_rwlock_wrlock(&t->lock);
     if (tree_find_path(t, key, &path, &missing))
       err = change_locked(t, &path, kind, key, value, len);
+    if (!missing.set && err == NACRE_OK)
+      intent_note(txn->engine, key);
     pthread_rwlock_unlock(&t->lock);
     if (!missing.set)
       return err;

@@ -167,6 +167,11 @@ enum nacre_err space_reserve(struct engine *e, uint64_t units) {
   return space_take(e, units, false);
 }
 
+enum nacre_err space_reserve_again(struct engine *e, uint64_t units) {
+  bool there = alloc_reserve(&e->alloc, units, space_dirty_units(e));
+  return there ? NACRE_OK : err_set(NACRE_ERR_NO_SPACE, "the volume is full");
+}
+
 void space_release(struct engine *e, uint64_t units) {
   alloc_release(&e->alloc, units);
 }

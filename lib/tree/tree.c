@@ -167,7 +167,7 @@ static enum nacre_err dirty_node(struct tree *t, struct node *n, bool moved, str
   struct node *d = alone ? n : node_copy(n);
   if (d == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory for a node");
-  enum nacre_err err = alloc_give(t->alloc, n->ptr.unit, FORMAT_NODE_UNITS, false);
+  enum nacre_err err = t->for_reading ? NACRE_OK : alloc_give(t->alloc, n->ptr.unit, FORMAT_NODE_UNITS, false);
   if (err != NACRE_OK) {
     if (!alone) {
       free_kids(t, d);

@@ -22,6 +22,7 @@ struct tree {
   struct cache cache;
   struct alloc *alloc;
   struct block_io *io;
+  bool for_reading; /* nothing will be committed: what nodes are replaced, in memory, keep their blocks */
 };
 
 /* What a walk lacked. */

@@ -68,6 +68,8 @@ void engine_fixed_units(struct engine *e, void (*fn)(void *arg, uint64_t unit, u
   fn(arg, FORMAT_GROUP_1_OFFSET / FORMAT_UNIT_BYTES, group_units);
   for (unsigned i = 0; i < FORMAT_LOG_SETS; i++)
     fn(arg, e->durable.log.sets[i].unit, e->durable.log.sets[i].units);
+  if (e->durable.intent.half_units > 0)
+    fn(arg, e->durable.intent.unit, e->durable.intent.half_units * FORMAT_INTENT_HALVES);
 }
 
 bool engine_unit_used(struct engine *e, uint64_t unit) {

@@ -117,7 +117,37 @@ static enum nacre_err wipe_log(struct engine *e, struct engine_wipe *w, uint8_t 
   for (unsigned i = 0; all && i < RELEASE_COMMITS; i++)
     ERR_TRY(committer_commit_anyway(e));
   if (all)
+    w->phase = WIPE_INTENT;
+  return NACRE_OK;
+}
+
+/* ---- The intent log's halves ---- */
+
+/* With the right to commit: the half that the durable commit does not use is nobody's. What commits write into one
+ * between two steps is sealed under the new epoch. *whole: it is wiped. */
+static enum nacre_err wipe_of_other_half(struct engine *e, struct engine_wipe *w, uint8_t *buf, bool *whole) {
+  const struct superblock_intent *area = &e->durable.intent;
+  const unsigned half = (area->half + 1) % FORMAT_INTENT_HALVES;
+  ERR_TRY(engine_check_writable(e));
+  const uint64_t units = u64_min(PIECE_UNITS, area->half_units - w->half_done[half]);
+  if (units > 0)
+    ERR_TRY(wipe_units(e, w, area->unit + half * area->half_units + w->half_done[half], units, buf));
+  w->half_done[half] += units;
+  *whole = w->half_done[half] == area->half_units;
+  return NACRE_OK;
+}
+
+static enum nacre_err wipe_intent(struct engine *e, struct engine_wipe *w, uint8_t *buf) {
+  bool whole = false;
+  committer_hold(e);
+  enum nacre_err err = wipe_of_other_half(e, w, buf, &whole);
+  const uint64_t all = e->durable.intent.half_units;
+  committer_release(e);
+  ERR_TRY(err);
+  if (w->half_done[0] == all && w->half_done[1] == all)
     w->phase = WIPE_FREE;
+  else if (whole)
+    return committer_commit_anyway(e); /* the other one's turn */
   return NACRE_OK;
 }
 
@@ -189,6 +219,8 @@ static enum nacre_err wipe_step(struct engine *e, struct engine_wipe *w, uint8_t
     return NACRE_OK;
   case WIPE_LOG:
     return wipe_log(e, w, buf);
+  case WIPE_INTENT:
+    return wipe_intent(e, w, buf);
   case WIPE_FREE:
     return wipe_free(e, w, buf);
   case WIPE_END:

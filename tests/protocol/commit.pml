@@ -9,7 +9,7 @@
  *   lib/tree/commit.c: commit_run freeze_closed fill_superblock commit_write commit_publish
  *   lib/tree/ring.c: ring_read find_newest find_parent count_missing ring_write ring_erase_lost ring_erase_others
  *   lib/tree/engine.c: create_in engine_fill_ring engine_fail
- *   lib/tree/engine_open.c: open_in load_newest load_commit check_fixed prepare_writing restate other_set
+ *   lib/tree/engine_open.c: open_in load_newest engine_load_commit check_fixed prepare_writing restate other_set
  *     choose_generation generation_with_slot
  *   lib/tree/alloc.c: alloc_take alloc_give
  *   lib/tree/alloc_log.c: alloc_freeze group_delta alloc_durable alloc_mark_pending

@@ -5,7 +5,7 @@
  *   lib/ops/headers.c: headers_write headers_write_copy headers_read
  *   lib/ops/unlock.c: choose
  *   lib/ops/volume.c: repair_headers open_unlocked
- *   lib/tree/engine_open.c: check_header load_commit
+ *   lib/tree/engine_open.c: check_header engine_load_commit
  *   lib/tree/committer.c: engine_commit_header
  *   lib/tree/commit.c: fill_superblock
  *

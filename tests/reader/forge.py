@@ -35,7 +35,7 @@ OTHER_SLOT = object()
 # Offset, struct code, value, and a part of what the reader then says.
 HEADER = [
     (0, "B", 0, "no magic"), (8, "<I", 1, "format version 1"), (12, "<I", 4, "unknown cipher"),
-    (32, "<Q", 1, "incompatible"), (40, "<Q", 0, "sequence 0"), (111, "B", 1, "follows the label"),
+    (32, "<Q", 1, "incompatible"), (32, "<Q", 8, "incompatible"), (40, "<Q", 0, "sequence 0"), (111, "B", 1, "follows the label"),
     (112, "<I", 9, "unknown kind"), (124, "<I", 1, "reserved"), (128, "<Q", 33554433, "multiple of 1024"),
     (128, "<Q", 0, "without costs"), (116, "<I", 0, "without costs"), (120, "<I", 0, "without costs"),
     (112, "<I", 0, "costs of a slot"), (112 + 24 * 2 + 4, "<I", 1, "costs of a slot"), (880, "B", 1, "public part"),
@@ -66,7 +66,10 @@ NEWEST = [
     (528, "<Q", 0, "unbroken"), (528, "<Q", 1 << 40, "unbroken"), (568, "<Q", 0, "branch begins"),
     (568, "<Q", 1 << 40, "branch begins"), (576, "<Q", 0, "branch has"), (576, "<Q", 1 << 40, "branch has"),
     (584, "<Q", 0, "counts as generation"), (584, "<Q", 1 << 40, "counts as generation"), (592, "<Q", 1, "counts as another"),
-    (608, "B", 1, "the end"), (4039, "B", 1, "the end")]
+    (16, "<Q", 2, "incompatible"), (16, "<Q", 8, "incompatible"), (16, "<Q", 4, "halves of 0"),
+    (608, "B", 1, "feature is not set"), (616, "B", 32, "feature is not set"), (624, "<I", 1, "feature is not set"),
+    (624, "<I", 2, "half 2"), (628, "<I", 1, "half of the intent log"), (632, "B", 1, "feature is not set"),
+    (648, "B", 1, "feature is not set"), (656, "B", 1, "the end"), (4039, "B", 1, "the end")]
 
 
 def forge_fields(checks, volume):

@@ -60,6 +60,7 @@ mkdir m/gone
 cp --sparse=always v synced
 pid=$("$NACRE" status --json m | $python -c 'import json, sys; print(json.load(sys.stdin)["mounts"][0]["pid"])')
 cp -r "$here" m/copied2
+dd if=pass of=m/fsynced conv=fsync 2>/dev/null
 kill -9 "$pid"
 exec 9<&-
 umount -l m 2>/dev/null || fusermount3 -uz m
@@ -69,7 +70,10 @@ check "a copy of a mounted volume after a sync" read_synced
 check "has an orphan" says synced.json 'len(r["orphans"])' 1
 check "and what was copied in" says synced.json \
   'sum(e["path"].startswith("/copied/") and e["type"] == "file" for e in r["entries"]) > 5' True
-check "a volume whose daemon was killed" read_crashed v
+read_killed() { read_crashed v --json >killed.json; }
+check "a volume whose daemon was killed" read_killed
+check "has what an fsync made durable" says killed.json \
+  'any(e["path"] == "/fsynced" and e["size"] == 29 for e in r["entries"])' True
 check "opened once more" run_nacre mkdir v /after
 check "it has no orphan left" read_json after.json v
 check "none" says after.json 'len(r["orphans"])' 0

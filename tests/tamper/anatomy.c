@@ -25,6 +25,9 @@ const char *anatomy_kind_name(enum format_kind kind) {
     return "checkpoint index";
   case FORMAT_KIND_CHECKPOINT_SEGMENT:
     return "checkpoint segment";
+  case FORMAT_KIND_INTENT_HEAD:
+  case FORMAT_KIND_INTENT_BODY:
+    return "intent log";
   case FORMAT_KIND_SUPERBLOCK:
     break;
   }

@@ -15,6 +15,7 @@ struct model {
 };
 
 static uint64_t seed_state;
+static bool little; /* changes of a few bytes, and many fsyncs: what the intent log is for */
 
 static uint64_t rnd(uint64_t below) {
   seed_state ^= seed_state << 13;
@@ -25,7 +26,7 @@ static uint64_t rnd(uint64_t below) {
 
 /* Small, around unit and chunk borders, and large ones alike. */
 static uint64_t rnd_len(void) {
-  switch (rnd(5)) {
+  switch (rnd(little ? 2 : 5)) {
   case 0:
     return 1 + rnd(300);
   case 1:
@@ -170,7 +171,7 @@ static void reopen(struct volume *v, struct model *models, bool crash) {
 }
 
 static void commit(struct volume *v, struct model *models) {
-  ok(fs_sync(v->fs));
+  ok(rnd(little ? 10 : 2) == 0 ? fs_sync(v->fs) : fs_fsync(models[rnd(FILES)].file));
   for (unsigned i = 0; i < FILES; i++) {
     memcpy(models[i].durable, models[i].now, FILE_MAX_BYTES);
     models[i].durable_size = models[i].size;
@@ -180,6 +181,10 @@ static void commit(struct volume *v, struct model *models) {
 static void step(struct volume *v, struct model *models) {
   struct model *m = &models[rnd(FILES)];
   uint64_t what = rnd(100);
+  if (little && what >= 30 && what < 58 && rnd(4) > 0)
+    what = 95;
+  if (little && what >= 80 && what < 84)
+    what = 98;
   if (what < 40)
     do_write(m);
   else if (what < 50)
@@ -227,6 +232,8 @@ static void run(uint64_t seed, unsigned steps, unsigned threads, uint64_t memory
     free(models[i].now);
     free(models[i].durable);
   }
+  if (little)
+    assert_true(v.replays > steps / 100);
   volume_end(&v);
 }
 
@@ -253,6 +260,15 @@ static void test_small_chunks(void **state) {
 static void test_large_chunks(void **state) {
   (void)state;
   run(0x9999, 1000, 1, 8 * MIB, 65536);
+}
+
+static void test_intent_log(void **state) {
+  (void)state;
+  little = true;
+  run(0x1111, 2000, 0, 8 * MIB, 16384);
+  run(0x2222, 2000, 2, 8 * MIB, 4096);
+  run(0x3333, 2000, 1, 8 * MIB, 65536);
+  little = false;
 }
 
 /* Let the file's first extent contradict its inode, as nothing but decay in memory or an enemy would. */
@@ -311,9 +327,11 @@ static void test_damaged_map(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_alone),        cmocka_unit_test(test_workers),
                                      cmocka_unit_test(test_tight_memory), cmocka_unit_test(test_small_chunks),
-                                     cmocka_unit_test(test_large_chunks), cmocka_unit_test(test_damaged_map)};
+                                     cmocka_unit_test(test_large_chunks), cmocka_unit_test(test_intent_log),
+                                     cmocka_unit_test(test_damaged_map)};
   if (argc > 1) {
     for (uint64_t seed = strtoull(argv[1], NULL, 10), end = seed + 20; seed < end; seed++) {
+      little = seed % 2 == 1;
       print_message("seed %llu\n", (unsigned long long)seed);
       run(seed * 0x9e3779b97f4a7c15ull | 1, 600, (unsigned)(seed % 3), (2 + seed % 7) * MIB, 4096u << 2 * (seed % 3));
     }

@@ -38,6 +38,7 @@ struct volume {
   struct fs *fs;
   uint8_t raw_keys[4][32];
   uint64_t memory;
+  unsigned replays; /* openings that found something in the intent log */
 };
 
 static const struct nacre_caller root_caller = {0, 0, 0};
@@ -56,12 +57,15 @@ static void volume_start(struct volume *v) {
   struct engine_options options = {.memory_bytes = v->memory, .header_sequence = 1};
   ok(engine_open(&v->store, &keys, v->workers, &options, &v->e));
   ok(fs_new(v->e, v->workers, v->memory, &v->fs));
+  v->replays += engine_has_replay(v->e);
+  ok(fs_replay(v->fs));
 }
 
 static void volume_make(struct volume *v, uint64_t limit, unsigned threads, uint64_t memory, uint32_t chunk_bytes) {
   ok(env_start());
   env_random(v->raw_keys, sizeof v->raw_keys);
   v->memory = memory;
+  v->replays = 0;
   ok(memory_store_new(0, limit, &v->store));
   ok(workers_new(threads, &v->workers));
   struct engine_keys keys = volume_keys(v);

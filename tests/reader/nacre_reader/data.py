@@ -8,22 +8,33 @@ from .fields import Damaged, le64
 
 def stored_pieces(container, found, on_damage):
     """(offset, bytes) of what is stored, in order, within the file's size; `on_damage` gets (offset, error)."""
-    inode, size = found.inode, found.inode.size
-    tail_start = found.tail.start if found.tail is not None else size
-    for extent in found.extents:
-        for index in range(extent.count):
-            offset = (extent.first + index) * inode.chunk_size
+    inode = found.inode
+    # Chunks in the intent log take the place of what extents and tail have there; the tail's bytes are of one chunk.
+    tail = found.tail
+    if tail is not None and tail.start // inode.chunk_size in found.chunks:
+        tail = None
+    places = {extent.first + index: (extent, index) for extent in found.extents for index in range(extent.count)}
+    numbers = set(places) | set(found.chunks)
+    if tail is not None:
+        numbers.add(tail.start // inode.chunk_size)
+    for number in sorted(numbers):
+        offset, plain = number * inode.chunk_size, b""
+        if number in found.chunks:
+            plain = found.chunks[number]
+        elif number in places:
             try:
-                plain = container.open_chunk(extent, index)
+                plain = container.open_chunk(*places[number])
             except Damaged as error:
                 on_damage(offset, error)
-                continue
-            # Bytes behind the end mean nothing, and the tail takes precedence.
-            plain = plain[:max(0, tail_start - offset)]
-            if plain:
-                yield offset, plain
-    if found.tail is not None:
-        yield tail_start, found.tail.data
+            # What is behind the place of the tail meant nothing when the extent was the newest.
+            if found.tail is not None:
+                plain = plain[:max(0, found.tail.start - offset)]
+        # Bytes behind the end mean nothing.
+        plain = plain[:max(0, inode.size - offset)]
+        if plain:
+            yield offset, plain
+        if tail is not None and number == tail.start // inode.chunk_size:
+            yield tail.start, tail.data
 
 
 def content_hash(pieces):

@@ -2,8 +2,8 @@
 
 import hmac
 
-from .constants import (BODY_BYTES, CIPHERS, EPOCHS, HEADER_BYTES, MAGIC, SEALED_OUTSIDE, SLOT_BYTES, SLOT_KINDS,
-                        SLOTS, STRETCHED, VERSION)
+from .constants import (BODY_BYTES, CIPHERS, EPOCHS, HEADER_BYTES, INCOMPATIBLE_KNOWN, MAGIC, SEALED_OUTSIDE,
+                        SLOT_BYTES, SLOT_KINDS, SLOTS, STRETCHED, VERSION)
 from .fields import Damaged, Fields, Refused, le32, need, need_zero
 from .primitives import blake2b, open_sealed_box, open_xchacha, subkey, x25519_public
 
@@ -50,7 +50,7 @@ class Header:
         if self.cipher not in CIPHERS:
             raise Refused("unknown cipher %d" % self.cipher)
         self.volume_id = public.bytes(16, 16)
-        if public.u64(32):
+        if public.u64(32) & ~INCOMPATIBLE_KNOWN:
             raise Refused("unknown incompatible features 0x%x" % public.u64(32))
         self.sequence = public.u64(40)
         need(self.sequence != 0, "header: sequence 0")

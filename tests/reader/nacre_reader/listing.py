@@ -5,6 +5,7 @@ import hashlib
 import stat
 
 from .constants import CIPHERS, SLOT_KINDS, UNIT
+from .intent import DELETE, PART, PUT, WHOLE
 
 TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link", stat.S_IFCHR: "char",
          stat.S_IFBLK: "block", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
@@ -35,6 +36,7 @@ def entry(volume, path, found):
     if inode.is_regular:
         says["content"] = volume.hashes.get(found.number)
         says["extents"] = [[e.first, e.count, e.unit, e.last_size] for e in found.extents]
+        says["log_chunks"] = sorted(found.chunks)
         says["tail_bytes"] = len(found.tail.data) if found.tail is not None else 0
     return says
 
@@ -46,7 +48,9 @@ def superblock(found):
             "chunk_bytes": found.chunk_size, "level": found.level, "header_sequence": found.header_sequence,
             "unbroken": found.unbroken, "branch": found.branch_number, "branch_first": found.branch_first,
             "sealed_blocks": found.sealed_blocks, "sealed_bytes": found.sealed_bytes,
-            "checkpoint_generation": found.index.birth}
+            "checkpoint_generation": found.index.birth, "root_unit": found.root.unit,
+            "intent_id": found.intent_id.hex(),
+            "intent_unit": found.intent_half_unit, "intent_units": found.intent_units}
 
 
 def slots(volume):
@@ -65,6 +69,11 @@ def document(volume):
         "header_sequence": volume.header.sequence, "slot": volume.slot, "slots": list(slots(volume)),
         "epochs": sorted(volume.sealed.volume_keys), "newest": superblock(volume.newest),
         "ring": [superblock(found) for _, found in sorted(volume.ring.items())],
+        "opened_generation": volume.opened.generation,
+        "log": {"records": volume.log.records, "units": volume.log.used_units, "next_inode": volume.log.next_inode,
+                "inodes": volume.log.inodes,
+                **{name: volume.log.counts[kind] for name, kind in
+                   (("puts", PUT), ("deletes", DELETE), ("wholes", WHOLE), ("parts", PART))}},
         "nodes": commit.nodes, "records": commit.records, "orphans": commit.orphans,
         "branches": [{"number": branch.number, "first": branch.first, "id": branch.id.hex(), "parent": branch.parent,
                       "parent_id": branch.parent_id.hex(), "time_s": branch.time} for branch in commit.branches],

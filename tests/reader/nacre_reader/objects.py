@@ -10,8 +10,9 @@ from .tree import check_generations
 
 
 class Object:
-    def __init__(self, number):
-        self.number = number
+    def __init__(self, number, replayed=False):
+        self.number, self.replayed = number, replayed
+        self.chunks = {}  # of a file, in the intent log
         self.inode = None
         self.names = []  # of a folder
         self.attributes, self.attribute_parts = [], {}
@@ -32,15 +33,18 @@ class Object:
             need(inode.names == len(self.names), "a folder of %d names says %d" % (len(self.names), inode.names))
         self._check_overlap()
         if not inode.is_regular:
-            need(not self.extents and self.tail is None, "data of what is no file")
+            need(not self.extents and self.tail is None and not self.chunks, "data of what is no file")
         elif not self.orphan:
             self._check_file()
+        for number, data in self.chunks.items():
+            need(len(data) <= inode.chunk_size, "a chunk of %d bytes in the intent log" % len(data))
+            need(number * inode.chunk_size < inode.size, "a chunk of the intent log behind the end of the file")
 
     def _check_file(self):
         inode = self.inode
         need(bool(inode.flags & HAS_TAIL) == (self.tail is not None), "the tail's flag is wrong")
         if self.tail is not None:
-            self.tail.check(inode.size)
+            (self.tail.check_replayed if self.replayed else self.tail.check)(inode.size)
         units = sum(extent.units for extent in self.extents)
         need(units == inode.units, "extents of %d units, the inode says %d" % (units, inode.units))
         for extent in self.extents:
@@ -71,8 +75,8 @@ class Object:
 class Collector:
     """Takes the tree's records, in the order of their keys."""
 
-    def __init__(self, superblock):
-        self.superblock = superblock
+    def __init__(self, superblock, replayed=False):
+        self.superblock, self.replayed = superblock, replayed
         self.objects, self.orphans, self.branches = {}, [], []
         self.records = 0
         self._take = {INODE: self._inode, FOLDER_BUCKET: self._folder_bucket, ATTRIBUTE_BUCKET: self._attribute_bucket,
@@ -86,7 +90,7 @@ class Collector:
             return
         need(key.type in self._take, "a record of an unknown type")
         need(key.object < self.superblock.next_inode, "an inode number that was not given yet")
-        found = self.objects.setdefault(key.object, Object(key.object))
+        found = self.objects.setdefault(key.object, Object(key.object, self.replayed))
         if key.type != INODE:
             need(found.inode is not None, "a record without an inode")
         self._take[key.type](found, key, value, pointer)
@@ -121,7 +125,8 @@ class Collector:
 
     def _extent(self, found, key, value, pointer):
         extent = Extent(value, key.offset, self.superblock.limit)
-        check_generations(pointer, extent)
+        if pointer is not None:
+            check_generations(pointer, extent)
         found.extents.append(extent)
 
     @staticmethod

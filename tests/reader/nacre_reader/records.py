@@ -57,7 +57,7 @@ class Inode:
         return seconds, nanoseconds
 
     def _check_sizes(self, superblock):
-        need(self.generation <= superblock.generation, "an inode of a generation that is not there yet")
+        need(self.generation <= superblock.inode_generation, "an inode of a generation that is not there yet")
         need(self.links <= LINKS_MAX or self.is_folder, "an inode of %d links" % self.links)
         if self.is_regular:
             need(self.size <= FILE_BYTES, "a file of %d bytes" % self.size)
@@ -132,6 +132,11 @@ class Tail:
 
     def check(self, size):
         need(self.start == size - size % UNIT and len(self.data) == size % UNIT,
+             "a tail of %d bytes at %d in a file of %d" % (len(self.data), self.start, size))
+
+    def check_replayed(self, size):
+        """22. The file may have grown since."""
+        need(self.start % UNIT == 0 and self.start + len(self.data) <= size,
              "a tail of %d bytes at %d in a file of %d" % (len(self.data), self.start, size))
 
 

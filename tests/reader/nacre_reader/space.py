@@ -160,6 +160,8 @@ def fixed_runs(superblock):
         yield start // UNIT, GROUP_UNITS, "a group"
     for number, log_set in enumerate(superblock.sets):
         yield log_set.unit, log_set.units, "log set %d" % number
+    if superblock.intent_units:
+        yield superblock.intent_unit, 2 * superblock.intent_units, "the intent log"
 
 
 def compare(space, walked, report):

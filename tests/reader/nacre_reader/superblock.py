@@ -1,7 +1,8 @@
 """8. The superblock ring."""
 
-from .constants import (CHUNK_SIZES, GROUP_STARTS, GROUP_UNITS, INODES_MAX, LEVELS, NODE_BYTES, RING_SLOTS,
-                        SMALLEST_UNITS, SUPERBLOCK, SUPERBLOCK_BYTES, UNIT, UNITS_MAX)
+from .constants import (CHUNK_SIZES, FEATURE_INTENT, GROUP_STARTS, GROUP_UNITS, INCOMPATIBLE_KNOWN, INODES_MAX,
+                        INTENT_HALF_UNITS, LEVELS, NODE_BYTES, RING_SLOTS, SMALLEST_UNITS, SUPERBLOCK,
+                        SUPERBLOCK_BYTES, UNIT, UNITS_MAX)
 from .container import Limit, Pointer
 from .fields import Damaged, Fields, Refused, need
 from .space import checkpoint_units
@@ -14,15 +15,16 @@ class LogSet:
 
 
 class Superblock:
-    def __init__(self, plain, slot):
-        self.plain = plain
+    def __init__(self, plain, slot, epoch=None):
+        self.plain, self.epoch = plain, epoch
         fields = Fields(plain, "the superblock")
         self.compatible, self.read_only_compatible, incompatible = (fields.u64(0), fields.u64(8), fields.u64(16))
-        if incompatible:
+        if incompatible & ~INCOMPATIBLE_KNOWN:
             raise Refused("unknown incompatible features 0x%x" % incompatible)
         self.generation = fields.u64(24)
         need(self.generation and self.generation % RING_SLOTS == slot,
              "generation %d stands in slot %d" % (self.generation, slot))
+        self.inode_generation = self.generation
         self.commit_id, self.parent_id = fields.bytes(32, 16), fields.bytes(48, 16)
         need((self.generation == 1) == (not any(self.parent_id)), "only generation 1 has no parent")
         self.header_sequence = fields.u64(64)
@@ -58,8 +60,25 @@ class Superblock:
         need((self.point_generation == self.generation) == (self.point_id == self.commit_id),
              "it counts as another commit of its generation, or as itself under another")
         if not self.compatible and not self.read_only_compatible:
-            fields.zero(608, 3432, "the end")
+            fields.zero(656, 3384, "the end")
+        self._intent(fields, bool(incompatible & FEATURE_INTENT))
         self._check_sets()
+
+    def _intent(self, fields, is_there):
+        """22. Where the intent log's area is."""
+        self.intent_unit, self.intent_units = fields.u64(608), fields.u64(616)
+        half, self.intent_id, self.intent_generation = fields.u32(624), fields.bytes(632, 16), fields.u64(648)
+        fields.zero(628, 4, "what follows the half of the intent log")
+        need(half in (0, 1), "half %d of the intent log" % half)
+        if is_there:
+            need(self.intent_units in INTENT_HALF_UNITS, "halves of %d units of the intent log" % self.intent_units)
+            need(self.intent_unit, "no intent log, of which the feature is set")
+            need(1 <= self.intent_generation <= self.generation,
+                 "an intent log of generation %d" % self.intent_generation)
+        else:
+            need(not any((self.intent_unit, self.intent_units, half, self.intent_generation, *self.intent_id)),
+                 "an intent log of which the feature is not set")
+        self.intent_half_unit = self.intent_unit + half * self.intent_units
 
     def _check_sizes(self):
         need(self.units_end % 64 == 0, "units_end is no multiple of 64")
@@ -75,10 +94,12 @@ class Superblock:
     def _check_sets(self):
         """17. Where checkpoint, records and the next one lie."""
         runs = [(start // UNIT, GROUP_UNITS) for start in GROUP_STARTS] + [(s.unit, s.units) for s in self.sets]
+        if self.intent_units:
+            runs.append((self.intent_unit, 2 * self.intent_units))
         runs.sort()
         for (unit, units), (following, _) in zip(runs, runs[1:]):
-            need(unit + units <= following, "log sets and groups overlap")
-        need(runs[-1][0] + runs[-1][1] <= self.units_end, "a log set lies behind the end")
+            need(unit + units <= following, "log sets, groups and the intent log overlap")
+        need(runs[-1][0] + runs[-1][1] <= self.units_end, "a log set, or the intent log, lies behind the end")
         need(all(s.units >= self.checkpoint_units for s in self.sets), "a log set is smaller than its checkpoint")
         need(self.checkpoint_units >= checkpoint_units(self.units_end), "the checkpoint has too little room")
         need(self.set_in_use < 3, "log set %d is in use" % self.set_in_use)
@@ -110,10 +131,20 @@ def read_ring(container, keys, report):
             continue
         need(len(plain) == SUPERBLOCK_BYTES, "a superblock's length")
         try:
-            found[slot] = Superblock(plain, slot)
+            found[slot] = Superblock(plain, slot, epoch)
         except Damaged as error:
             report.problem("slot %d of the ring" % slot, error)
     return found
+
+
+def follows_in_log(superblock, before):
+    """22. A commit takes the other half and a new id, or both of its parent."""
+    if not superblock.intent_units or not before.intent_units:
+        return True
+    if superblock.intent_generation == superblock.generation:
+        return (superblock.intent_half_unit != before.intent_half_unit and superblock.intent_id != before.intent_id)
+    return ((superblock.intent_half_unit, superblock.intent_id, superblock.intent_generation) ==
+            (before.intent_half_unit, before.intent_id, before.intent_generation))
 
 
 def check_ring(ring, newest, report):
@@ -139,6 +170,8 @@ def check_ring(ring, newest, report):
             report.problem(where, "the next inode number went down")
         if superblock.header_sequence < before.header_sequence:
             report.problem(where, "the minimum header sequence went down")
+        if not follows_in_log(superblock, before):
+            report.problem(where, "its intent log is where the one of the commit before is")
     ids = [superblock.commit_id for superblock in ring.values()]
     if len(set(ids)) != len(ids):
         report.problem("ring", "two commits have the same id")

@@ -22,12 +22,13 @@ class Key:
 
 
 class Walk:
-    """`visit(key, value, pointer)` gets each record with the pointer of its leaf."""
+    """`visit(key, value, pointer)` gets each record with the pointer of its leaf; `raw`, a list, the same with the
+    key's bytes."""
 
-    def __init__(self, container, superblock, report, visit, on_node=None):
+    def __init__(self, container, superblock, report, visit, on_node=None, raw=None):
         self.container, self.superblock, self.report = container, superblock, report
         self.visit, self.on_node = visit, on_node
-        self.nodes = 0
+        self.nodes, self.raw = 0, raw
 
     def run(self):
         self._node(self.superblock.root, self.superblock.level, LOWEST, None)
@@ -95,6 +96,8 @@ class Walk:
             except Damaged as error:
                 self.report.problem("node at unit %d" % pointer.unit, error)
                 continue
+            if self.raw is not None:
+                self.raw.append((data, value, pointer))
             with self.report.guard(key):
                 self.visit(key, value, pointer)
 

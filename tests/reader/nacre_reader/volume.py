@@ -1,15 +1,15 @@
 """9. Opening a volume, and the check of everything in it."""
 
-from .constants import FIRST_WITH_ROOT, UNIT
+from .constants import NODE, UNIT
 from .fields import Damaged, Refused, Report, need
 from .data import content_hash, stored_pieces
-from .folders import check_names, check_reached, walk_names
 from .header import read_copies, unlock
-from .lineage import check_branches
+from .intent import Log, Replayed
 from .objects import Collector
 from .space import Map, compare, fixed_runs, replay
 from .superblock import check_ring, read_ring
 from .tree import Walk
+from .volume_checks import check_tree
 
 
 class Commit:
@@ -22,7 +22,8 @@ class Commit:
             with report.guard("walk"):
                 self.walked.mark(unit, units, what)
         collector = Collector(superblock)
-        walk = Walk(container, superblock, report, collector.visit, self._mark_node)
+        self.raw = []  # (key, value, pointer of the leaf) of every record
+        walk = Walk(container, superblock, report, collector.visit, self._mark_node, self.raw)
         walk.run()
         self.nodes, self.records = walk.nodes, collector.records
         collector.finish(report)
@@ -41,15 +42,7 @@ class Commit:
 
     def check_structure(self, ring=()):
         """Everything but the file data. Gives the paths as (path, object). `ring` has the other superblocks."""
-        check_branches(self.branches, self.superblock, {other.generation: other for other in ring}, self.report)
-        if len(self.objects) != self.superblock.inodes:
-            self.report.problem("", "%d inodes, the superblock says %d" % (len(self.objects), self.superblock.inodes))
-        if not self.objects and self.superblock.generation < FIRST_WITH_ROOT:
-            paths = []
-        else:
-            check_names(self.objects, self.report)
-            paths = list(walk_names(self.objects, self.report))
-            check_reached(self.objects, {found.number for _, found in paths}, self.report)
+        paths = check_tree(self, ring)
         with self.report.guard("free space"):
             compare(replay(self.container, self.superblock), self.walked, self.report)
         return paths
@@ -84,10 +77,31 @@ class Volume:
                 self._find_newest(others, credential, only_slot)
             except (Damaged, Refused):
                 raise first
-        need(self.newest.units_end * UNIT <= container.size, "the container is cut short")
         check_ring(self.ring, self.newest, self.report)
+        self._choose()
+        # What is shown of the volume: the commit, or it with its log.
         self.commit = self.paths = None
         self.hashes = {}
+
+    def _choose(self):
+        """9.7 and 9.8: `opened` is the newest commit, or where that is damaged its parent; `log` goes with it."""
+        try:
+            self.opened = self.newest
+            self._begin(self.newest)
+        except Damaged as error:
+            parent = self.parent()
+            if parent is None:
+                raise
+            self.report.problem("the newest commit", error)
+            self.opened = parent
+            self._begin(parent)
+        # 22: a log that makes no sense is no reason to fall back.
+        self.log = Log(self.container, self.opened)
+
+    def _begin(self, superblock):
+        need(superblock.units_end * UNIT <= self.container.size, "the container is cut short")
+        replay(self.container, superblock)
+        self.container.open_block(NODE, superblock.level, superblock.root)
 
     def _find_newest(self, copies, credential, only_slot):
         """9.2 to 9.6"""
@@ -116,28 +130,39 @@ class Volume:
         return None
 
     def check(self, data=True):
-        self.commit = Commit(self.container, self.newest, self.report)
-        self.paths = self.commit.check_structure(self.ring.values())
-        if data:
-            for number, found in sorted(self.commit.objects.items()):
-                if found.inode.is_regular:
-                    self.hashes[number] = self.commit.check_data(found)
-        parent = self.parent()
+        self.commit, self.paths, self.hashes = self._check_state(self.opened, self.log, data, None)
+        if self.log.records:
+            self.report.note("the intent log has %d records" % self.log.records)
+        parent = self.parent() if self.opened is self.newest else None
         if parent is None:
-            self.report.note("the newest commit's parent is not in the ring")
+            self.report.note("the commit before is not in the ring, or is the one that was opened")
         else:
             self._check_parent(parent, data)
 
-    def _check_parent(self, superblock, data):
-        """17, the pending rule: the commit before the newest one is whole, too."""
-        before = len(self.report.problems)
+    def _check_state(self, superblock, log, data, known):
+        """The commit, free space included, then with its log; what is there in the end. `known` as for check_data."""
         commit = Commit(self.container, superblock, self.report)
-        commit.check_structure()
+        paths = commit.check_structure(self.ring.values())
+        hashes = {}
         if data:
-            known = {(extent.unit, extent.nonce) for found in self.commit.objects.values() for extent in found.extents}
-            for _, found in sorted(commit.objects.items()):
+            for number, found in sorted(commit.objects.items()):
                 if found.inode.is_regular:
-                    commit.check_data(found, known)
+                    hashes[number] = commit.check_data(found, known)
+        if not log.records:
+            return commit, paths, hashes
+        replayed = Replayed(commit, log, self.report)
+        paths = replayed.check_structure(self.ring.values())
+        if data:
+            hashes = {number: replayed.check_data(found, hashes)
+                      for number, found in sorted(replayed.objects.items()) if found.inode.is_regular}
+        return replayed, paths, hashes
+
+    def _check_parent(self, superblock, data):
+        """17, the pending rule: the commit before the newest one is whole, too; 22: and so is its log."""
+        before = len(self.report.problems)
+        known = {(extent.unit, extent.nonce) for found in self.commit.objects.values() for extent in found.extents}
+        with self.report.guard(""):
+            self._check_state(superblock, Log(self.container, superblock), data, known)
         for at in range(before, len(self.report.problems)):
             self.report.problems[at] = "the commit before: " + self.report.problems[at]
 
