@@ -194,6 +194,20 @@ enum nacre_err intent_find(struct engine *e) {
   return err;
 }
 
+/* A head whose body is torn was there when the log was found, and ended it. */
+static enum nacre_err body_is_there(struct finder *f, bool *there) {
+  const uint64_t bytes = intent_body_units(f->head.items_bytes) * FORMAT_UNIT_BYTES;
+  if (bytes == 0)
+    return NACRE_OK;
+  uint8_t *body = malloc((size_t)bytes);
+  if (body == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory for the intent log");
+  enum nacre_err err = open_body(f, body, there);
+  secmem_wipe(body, (size_t)bytes);
+  free(body);
+  return err;
+}
+
 enum nacre_err intent_look_for_more(struct engine *e, bool *more) {
   const uint8_t *items;
   *more = false;
@@ -203,6 +217,8 @@ enum nacre_err intent_look_for_more(struct engine *e, bool *more) {
   if (f == NULL)
     return NACRE_ERR_NO_MEMORY;
   enum nacre_err err = open_next(f, &items, more);
+  if (err == NACRE_OK && *more)
+    err = body_is_there(f, more);
   finder_free(f);
   return err == NACRE_ERR_DAMAGED ? NACRE_OK : err;
 }

@@ -66,10 +66,11 @@ NEWEST = [
     (528, "<Q", 0, "unbroken"), (528, "<Q", 1 << 40, "unbroken"), (568, "<Q", 0, "branch begins"),
     (568, "<Q", 1 << 40, "branch begins"), (576, "<Q", 0, "branch has"), (576, "<Q", 1 << 40, "branch has"),
     (584, "<Q", 0, "counts as generation"), (584, "<Q", 1 << 40, "counts as generation"), (592, "<Q", 1, "counts as another"),
-    (16, "<Q", 2, "incompatible"), (16, "<Q", 8, "incompatible"), (16, "<Q", 4, "halves of 0"),
-    (608, "B", 1, "feature is not set"), (616, "B", 32, "feature is not set"), (624, "<I", 1, "feature is not set"),
-    (624, "<I", 2, "half 2"), (628, "<I", 1, "half of the intent log"), (632, "B", 1, "feature is not set"),
-    (648, "B", 1, "feature is not set"), (656, "B", 1, "the end"), (4039, "B", 1, "the end")]
+    (16, "<Q", 2, "incompatible"), (16, "<Q", 8, "incompatible"), (16, "<Q", 0, "feature is not set"),
+    (608, "<Q", 0, "no intent log"), (608, "<Q", 4096, "overlap"), (616, "<Q", 0, "halves of 0"),
+    (616, "<Q", 31, "halves of 31"), (616, "<Q", 4097, "halves of 4097"), (624, "<I", 2, "half 2"),
+    (628, "<I", 1, "half of the intent log"), (648, "<Q", 0, "intent log of generation"),
+    (648, "<Q", 1 << 40, "intent log of generation"), (656, "B", 1, "the end"), (4039, "B", 1, "the end")]
 
 
 def forge_fields(checks, volume):

@@ -348,6 +348,31 @@ static void test_torn_record(void **state) {
   }
 }
 
+/* The head of the last record arrived, and its body did not: that is nobody else's record either. */
+static void test_torn_body(void **state) {
+  (void)state;
+  struct volume v;
+  uint8_t unit[FORMAT_UNIT_BYTES];
+  struct fs_file *file = start(&v);
+  fill(file, 2, 10, 0);
+  ok(fs_fsync(file));
+  fill(file, 3, 10, 50000);
+  ok(fs_fsync(file));
+  const uint64_t at = log_offset(&v, v.e->intent.used_units - 1);
+  ok(store_read(&v.store, unit, sizeof unit, at));
+  unit[0] ^= 1;
+  ok(store_write(&v.store, unit, sizeof unit, at));
+  crash(&v, &file);
+  expect(file, 2, 10, 0);
+  expect(file, 1, 10, 50000);
+  fill(file, 4, 10, 0);
+  ok(fs_fsync(file));
+  ok(fs_sync(v.fs));
+  crash(&v, &file);
+  expect(file, 4, 10, 0);
+  end(&v, file);
+}
+
 static uint64_t bad_offset;
 static int (*plain_read)(void *ctx, void *buf, size_t len, uint64_t offset);
 
@@ -546,6 +571,7 @@ int main(void) {
       cmocka_unit_test(test_names),
       cmocka_unit_test(test_what_is_committed),
       cmocka_unit_test(test_chunks_are_bounded),
+      cmocka_unit_test(test_torn_body),
       cmocka_unit_test(test_unreadable_unit),
       cmocka_unit_test(test_epochs),
       cmocka_unit_test(test_two_writers),
