@@ -24,8 +24,8 @@ enum { REFUSED = 2, FELL_BACK = 3 };
 static nacre_credential *credential(void) {
   nacre_credential *cred;
   uint8_t key[32];
-  for (uint8_t i = 0; i < sizeof key; i++)
-    key[i] = i;
+  for (unsigned i = 0; i < sizeof key; i++)
+    key[i] = (uint8_t)i;
   report_must(nacre_credential_raw_key(key, &cred), "taking the key");
   return cred;
 }
