@@ -307,7 +307,8 @@ struct nacre_open_options {
   const struct nacre_anchor_ops *anchor; /* NULL: an older state is not noticed. Outlives the volume, as its ctx */
   void *anchor_ctx;
   /* Open also what the anchor says was rolled back; and for writing what lacks superblocks that no power cut
-   * destroys, so that newer commits may be gone. What is written then is a new branch of history. */
+   * destroys, so that newer commits may be gone, or whose intent log is damaged. What is written then is a new branch
+   * of history. */
   bool accept_rollback;
   bool hold_rekey; /* do not carry on a rotation that is under way */
   /* Whose fingerprint it has to be: another volume in its place, which the same credential opens as well, is

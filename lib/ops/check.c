@@ -172,6 +172,8 @@ static enum nacre_err check_paused(struct check *c) {
   if (c->info.ring_damaged)
     check_problem(c, 0,
                   "superblocks of the last commits are gone or can't be read: there may have been newer commits");
+  if (c->info.log_damaged)
+    check_problem(c, 0, "the log of what was fsynced after the last commit is damaged, or can't be read");
   for (size_t i = 0; i < c->finding_count; i++)
     tell(c, c->findings[i].ino, c->findings[i].text);
   return NACRE_OK;

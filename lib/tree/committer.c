@@ -34,9 +34,11 @@ static void run_unlocked(struct engine *e) {
 static void sync_unlocked(struct engine *e) {
   bool done;
   uint64_t sync = ++e->syncs_started;
+  e->recording = true;
   pthread_mutex_unlock(&e->commit_lock);
   enum nacre_err err = intent_run(e, &done);
   pthread_mutex_lock(&e->commit_lock);
+  e->recording = false;
   if (err == NACRE_OK && !done) {
     run_unlocked(e);
     return;
@@ -163,9 +165,9 @@ static void *committer_main(void *arg) {
     while (!e->stopping && !e->asked && pthread_cond_timedwait(&e->commit_changed, &e->commit_lock, &at) != ETIMEDOUT)
       ;
     e->asked = false;
-    if (e->stopping || e->committing)
+    if (e->stopping || (e->committing && !e->recording))
       continue;
-    e->committing = true;
+    right_take(e);
     run_unlocked(e);
     right_give(e);
   }
@@ -177,7 +179,7 @@ bool committer_ask(struct engine *e) {
   if (!e->has_committer)
     return false;
   pthread_mutex_lock(&e->commit_lock);
-  if (!e->asked && !e->committing) {
+  if (!e->asked && (!e->committing || e->recording)) {
     e->asked = true;
     pthread_cond_broadcast(&e->commit_changed);
   }

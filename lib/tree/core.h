@@ -69,7 +69,8 @@ struct engine {
   uint64_t syncs_started, syncs_ended;       /* those, and records of the intent log */
   enum nacre_err commit_result, sync_result; /* of the last one that ended */
   bool committing;                           /* or paused */
-  bool asked;                                /* the thread shall commit now */
+  bool recording; /* that is, a record of the intent log is being written, which is no commit */
+  bool asked;     /* the thread shall commit now */
   bool stopping;
   pthread_t committer;
   bool has_committer;

@@ -279,6 +279,7 @@ void engine_get_info(struct engine *e, struct engine_info *info) {
                                .fell_back = e->fell_back || e->fell_back_before,
                                .unchanged = e->unchanged,
                                .unsettled = e->unsettled,
+                               .log_damaged = e->intent.damaged,
                                .ring_damaged = e->ring_damaged};
   info->header_sequence_min = e->header_sequence_min;
   memcpy(info->header_mac, e->header_mac, sizeof info->header_mac);

@@ -122,6 +122,7 @@ struct engine_info {
   bool fell_back;    /* not at the newest commit, or superblocks were gone and that was accepted */
   bool unchanged;    /* failed while it was opened: what is in memory is what is committed */
   bool unsettled;    /* open read-only, and what was read may not be durable */
+  bool log_damaged;  /* what the intent log had was not all taken up */
   bool ring_damaged; /* superblocks are gone that no power cut destroys, or cannot be read; only where read-only */
   char failure[160];
 };

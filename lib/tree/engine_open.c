@@ -206,10 +206,11 @@ static enum nacre_err begin_writing(struct engine *e, const struct ring_found *r
   enum nacre_err err = lineage_probe(e, e->tree.generation + (e->fell_back ? 1 : 0));
   if (ring->unreadable)
     err = err_set(NACRE_ERR_IO, "a superblock slot cannot be read");
-  if (e->intent.damaged && !e->options.accept_gap)
-    err = err_set(NACRE_ERR_DAMAGED, "%s", e->intent.why);
   if (err == NACRE_ERR_NO_MEMORY)
     return err;
+  if (e->intent.damaged && !e->options.accept_gap)
+    err = err_set(NACRE_ERR_DAMAGED, "%s", e->intent.why);
+  e->dirty |= e->intent.damaged; /* a commit leaves it behind */
   if (err == NACRE_OK)
     return prepare_writing(e, ring);
   (void)engine_fail(e, err);

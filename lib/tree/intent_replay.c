@@ -139,7 +139,10 @@ static enum nacre_err take_record(struct finder *f, const uint8_t *items, bool *
 static enum nacre_err look_behind_the_end(struct finder *f) {
   for (uint64_t unit = f->at.unit + 1; unit < f->at.stop; unit++) {
     bool there;
-    ERR_TRY(open_head(f, unit, &there));
+    enum nacre_err err = open_head(f, unit, &there);
+    if (err == NACRE_ERR_IO)
+      continue; /* nothing says that there was anything */
+    ERR_TRY(err);
     if (there)
       return err_set(NACRE_ERR_DAMAGED, "a record of the intent log is damaged, and others stand behind it");
   }
@@ -314,6 +317,7 @@ enum nacre_err engine_forgo_replay(struct engine *e) {
   e->fell_back_before = true;
   bool writes = !e->read_only && !e->failed && !e->options.accept_gap;
   e->unchanged |= writes;
+  e->dirty = true; /* where it is accepted, a commit leaves it behind */
   pthread_mutex_unlock(&e->state_lock);
   if (writes)
     (void)engine_fail(e, err_set(NACRE_ERR_DAMAGED, "%s", in->why));
