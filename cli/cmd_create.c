@@ -188,6 +188,7 @@ static int give_recovery(const char *path, nacre_volume *vol, const struct paper
   struct secret text = {0};
   struct paper_slot slot = {.name = PAPER_SLOT_NAME};
   nacre_credential *cred = NULL;
+  paper_outlive_readers();
   int code = credential_read_new(&source, &policy, &text, &cred);
   if (code == EXIT_DONE) {
     const enum nacre_err err = nacre_slot_add(vol, cred, NULL, slot.name, &slot.index);
@@ -271,7 +272,7 @@ static int create(const char *path, const struct create_options *o, struct nacre
   else
     code = finish(path, o, fresh, cred);
   if (code != EXIT_DONE && err != NACRE_ERR_IN_USE && err != NACRE_ERR_EXISTS)
-    remove_made(fresh ? path : NULL, fresh_header ? volume_header.path : NULL);
+    remove_made(fresh ? path : NULL, fresh_header && (fresh || err != NACRE_OK) ? volume_header.path : NULL);
   interrupt_deliver();
   return code;
 }

@@ -107,6 +107,8 @@ static int add_slot(struct slot_access *access, const struct key_options *o, con
   int code = read_new(access->path, o, cost, &recovery, &cred);
   if (slot.name == NULL && o->fresh.recovery_key)
     slot.name = PAPER_SLOT_NAME;
+  if (recovery.bytes != NULL)
+    paper_outlive_readers();
   if (code == EXIT_DONE)
     code = slot_access_add(access, cred, cost, slot.name, &slot.index);
   nacre_credential_free(cred);
@@ -190,10 +192,17 @@ static int find_slot(struct slot_access *access, uint32_t index, struct nacre_sl
   return code;
 }
 
+/* Refused before anything was written. After any other failure the change may be found done: by the mount's process
+ * whose answer was lost, or by the next opening, of which one header copy had been written. */
+static bool is_refusal(int code) {
+  return code == EXIT_USAGE || code == EXIT_CREDENTIAL || code == EXIT_IN_USE || code == EXIT_NOT_PERMITTED;
+}
+
 /* The new key is shown before the slot's old credential is gone, so that at no time nobody has one. */
 static int change_to_recovery(struct slot_access *access, const struct key_options *o, uint32_t index,
                               const nacre_credential *cred, const struct secret *recovery) {
   struct nacre_slot_info old;
+  paper_outlive_readers();
   int code = find_slot(access, index, &old);
   if (code == EXIT_DONE && old.kind == NACRE_SLOT_EMPTY)
     return report_error(EXIT_OTHER, access->path, "slot %u is empty", (unsigned)index);
@@ -206,9 +215,15 @@ static int change_to_recovery(struct slot_access *access, const struct key_optio
   code = slot_access_change(access, index, cred, NULL, o->name);
   if (code == EXIT_DONE) {
     report_note(access->path, "slot %u changed", (unsigned)index);
-  } else {
+  } else if (is_refusal(code)) {
     paper_drop(&o->paper);
     report_note(access->path, "the recovery key that was shown opens nothing: the slot is as it was");
+  } else {
+    report_warning(
+        access->path,
+        "it is not sure whether slot %u was changed: keep the recovery key that was shown, and what opened "
+        "the slot before, until nacre key test tells which of them does",
+        (unsigned)index);
   }
   return code;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "report.h"
 
@@ -33,9 +34,15 @@ const struct control_mount *mounts_find_at(const struct mounts *mounts, const st
   return older;
 }
 
+/* Root hears from everybody's processes, which may claim any container. Whoever owns it could do anything to it. */
+static bool may_answer_for(const struct control_mount *mount) {
+  struct stat st;
+  return mount->uid == geteuid() || mount->uid == 0 || (stat(mount->volume, &st) == 0 && st.st_uid == mount->uid);
+}
+
 const struct control_mount *mounts_find(const struct mounts *mounts, const char *path) {
   for (size_t i = 0; i < mounts->count; i++)
-    if (control_matches(&mounts->list[i], path))
+    if (control_matches(&mounts->list[i], path) && may_answer_for(&mounts->list[i]))
       return &mounts->list[i];
   return NULL;
 }

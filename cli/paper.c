@@ -162,6 +162,11 @@ void paper_drop(const struct paper *paper) {
     (void)unlink(paper->print);
 }
 
+void paper_outlive_readers(void) {
+  const struct sigaction ignored = {.sa_handler = SIG_IGN};
+  (void)sigaction(SIGPIPE, &ignored, NULL);
+}
+
 /* ---- The key ----------------------------------------------------------------------------------------- */
 
 static void print_key(const struct paper *paper, const struct secret *recovery) {
@@ -175,18 +180,13 @@ static void print_key(const struct paper *paper, const struct secret *recovery) 
   }
 }
 
-/* 0 or an errno. A reader that has gone is a failure like another, not the end of the program. */
+/* 0 or an errno. */
 static int show(const struct paper *paper, const struct secret *recovery, struct json_object *report) {
-  const struct sigaction ignored = {.sa_handler = SIG_IGN};
-  struct sigaction old;
-  (void)sigaction(SIGPIPE, &ignored, &old);
   if (report_is_json())
     report_print_json(report);
   else
     print_key(paper, recovery);
-  const int error = report_flush();
-  (void)sigaction(SIGPIPE, &old, NULL);
-  return error;
+  return report_flush();
 }
 
 int paper_hand_over(const struct paper *paper, const char *container, const struct paper_slot *slot,

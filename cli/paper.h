@@ -35,6 +35,9 @@ int paper_check(const struct paper *paper, bool recovery, const char *volume);
  * and label. */
 int paper_hand_over(const struct paper *paper, const char *container, const struct paper_slot *slot,
                     const struct secret *recovery, struct json_object *report, const char *undone);
+/* Before a slot is made whose key is to be handed over: a reader that has gone is a failure like another, on stderr
+ * too, and not the end of the program before the slot is taken back. For the rest of the process. */
+void paper_outlive_readers(void);
 /* Take the page away again: the slot was not made. */
 void paper_drop(const struct paper *paper);
 

@@ -48,8 +48,11 @@ static int find_opener(struct slot_access *a, struct credential_wanted *wanted) 
   for (int attempt = 0; attempt < wanted->attempts && err == NACRE_ERR_CREDENTIAL; attempt++) {
     nacre_credential_free(a->opener);
     a->opener = NULL;
-    if (!credential_ask(wanted, attempt, &a->opener))
-      return wanted->code;
+    if (!credential_ask(wanted, attempt, &a->opener)) {
+      /* Where there is nothing more to ask, what was asked before has the last word. */
+      progress_clear(wanted->progress);
+      return wanted->code != EXIT_DONE ? wanted->code : report_library(a->path, err);
+    }
     err = nacre_header_unlock(&target, a->opener, &unlock, &a->header);
   }
   progress_clear(wanted->progress);
@@ -149,6 +152,7 @@ static int send_order(struct slot_access *a, struct nacre_slot_order *order, uin
   enum nacre_err err = nacre_header_order(a->header, order, bytes, &len);
   if (err != NACRE_OK)
     return report_library(a->path, err);
+  interrupt_release(); /* from here on it waits for another process, which a signal may break off */
   err = control_key(a->mount, bytes, len, index, message, sizeof message);
   return report_change(a->path, err, message);
 }

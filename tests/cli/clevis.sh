@@ -41,6 +41,25 @@ echo "cat '$TEST_TMP/fake/key'" >fake/answer
 works "--unattended opens" faked "$NACRE" ls --unattended f
 works "with --slot" faked "$NACRE" ls --unattended --slot 1 f
 fails "another --slot: 3" 3 "no such unattended slot" faked "$NACRE" ls --unattended --slot 0 f
+cp fake/key fake/first
+make_volume two
+# shellcheck disable=SC2086
+works "a slot" faked "$NACRE" key add $pass --clevis 'tpm2 {}' two
+# shellcheck disable=SC2086
+works "and another" faked "$NACRE" key add $pass --clevis 'tpm2 {}' two
+cat >fake/answer <<'ANSWER'
+[ -e "$FAKE_DIR/asked" ] || { touch "$FAKE_DIR/asked"; echo "no such server" >&2; exit 1; }
+printf '%043d' 0
+ANSWER
+for command in 'key test' 'key list' 'header backup'; do
+  rm -f fake/asked
+  backup=
+  [ "$command" = 'header backup' ] && backup=two.backup
+  # shellcheck disable=SC2086
+  fails "the first fails, the second gives a wrong key: $command: 3" 3 "" faked "$NACRE" $command --unattended two $backup
+done
+cp fake/first fake/key
+echo "cat '$TEST_TMP/fake/key'" >fake/answer
 if can_mount; then
   mkdir on
   works "mount --unattended with that clevis" faked "$NACRE" mount --unattended f on

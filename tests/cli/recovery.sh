@@ -113,6 +113,20 @@ for into in into_full:7 into_nothing:1 into_closed_pipe:1; do
   judge "$into: create: $code" $?
   holds "no volume is left" test ! -e unseen -a ! -e p.html
 done
+# Errors go where the key would have gone, and nobody reads them either.
+into_closed_pipes() {
+  python3 -c 'import os, subprocess, sys
+r, w = os.pipe()
+os.close(r)
+sys.exit(abs(subprocess.run(sys.argv[1:], stdout=w, stderr=w, stdin=subprocess.DEVNULL).returncode))' "$@"
+}
+run into_closed_pipes "$NACRE" key add --passfile pass --new-recovery-key named
+holds "nobody reads the errors: key add: 1" test "$got" -eq 1
+holds "no slot is left" test "$(names named)" = "[(0, None), (1, 'recovery key')]"
+# shellcheck disable=SC2086
+run into_closed_pipes "$NACRE" create --passfile pass $cheap --recovery-key unseen
+holds "nobody reads the errors: create: 1" test "$got" -eq 1
+holds "no volume is left" test ! -e unseen
 : >there
 # shellcheck disable=SC2086
 run into_full "$NACRE" create --passfile pass $cheap --recovery-key there
