@@ -19,21 +19,21 @@ static void right_give(struct engine *e) {
 
 /* With commit_lock held and the right taken; lets go of the lock meanwhile. */
 static void run_unlocked(struct engine *e) {
-  uint64_t number = ++e->commits_started, sync = ++e->syncs_started;
+  const uint64_t commit = ++e->commits.started, sync = ++e->syncs.started;
   pthread_mutex_unlock(&e->commit_lock);
   enum nacre_err err = commit_run(e, false);
   if (err == NACRE_OK && e->options.committed != NULL)
     e->options.committed(e->options.arg, e);
   pthread_mutex_lock(&e->commit_lock);
-  e->commits_ended = number;
-  e->syncs_ended = sync;
-  e->commit_result = e->sync_result = err;
+  e->commits.ended = commit;
+  e->syncs.ended = sync;
+  e->commits.result = e->syncs.result = err;
 }
 
 /* The same, but a record of the intent log if that will do. */
 static void sync_unlocked(struct engine *e) {
   bool done;
-  uint64_t sync = ++e->syncs_started;
+  const uint64_t sync = ++e->syncs.started;
   e->recording = true;
   pthread_mutex_unlock(&e->commit_lock);
   enum nacre_err err = intent_run(e, &done);
@@ -43,53 +43,39 @@ static void sync_unlocked(struct engine *e) {
     run_unlocked(e);
     return;
   }
-  e->syncs_ended = sync;
-  e->sync_result = err;
+  e->syncs.ended = sync;
+  e->syncs.result = err;
 }
 
-/* A commit that starts after this call covers what the caller did; one that already runs may not. */
-enum nacre_err engine_commit(struct engine *e) {
+/* One that starts after this call covers what the caller did; one that already runs may not. */
+static enum nacre_err share(struct engine *e, const struct commit_turns *turns, void (*run)(struct engine *e)) {
   ERR_TRY(engine_check_writable(e));
   pthread_mutex_lock(&e->commit_lock);
-  uint64_t wanted = e->commits_started + 1;
+  const uint64_t wanted = turns->started + 1;
   bool mine = false;
-  while (e->commits_ended < wanted) {
+  while (turns->ended < wanted) {
     if (e->committing) {
       pthread_cond_wait(&e->commit_changed, &e->commit_lock);
     } else {
       e->committing = true;
-      run_unlocked(e);
+      run(e);
       right_give(e);
       mine = true;
     }
   }
-  enum nacre_err err = e->commit_result;
+  enum nacre_err err = turns->result;
   pthread_mutex_unlock(&e->commit_lock);
   if (err != NACRE_OK && !mine)
     err_set(err, "the commit failed");
   return err;
+}
+
+enum nacre_err engine_commit(struct engine *e) {
+  return share(e, &e->commits, run_unlocked);
 }
 
 enum nacre_err engine_sync(struct engine *e) {
-  ERR_TRY(engine_check_writable(e));
-  pthread_mutex_lock(&e->commit_lock);
-  uint64_t wanted = e->syncs_started + 1;
-  bool mine = false;
-  while (e->syncs_ended < wanted) {
-    if (e->committing) {
-      pthread_cond_wait(&e->commit_changed, &e->commit_lock);
-    } else {
-      e->committing = true;
-      sync_unlocked(e);
-      right_give(e);
-      mine = true;
-    }
-  }
-  enum nacre_err err = e->sync_result;
-  pthread_mutex_unlock(&e->commit_lock);
-  if (err != NACRE_OK && !mine)
-    err_set(err, "the commit failed");
-  return err;
+  return share(e, &e->syncs, sync_unlocked);
 }
 
 enum nacre_err committer_commit_anyway(struct engine *e) {

@@ -47,7 +47,7 @@ struct engine {
   bool failed;
   bool unchanged; /* it failed before anybody could change anything */
   bool fell_back;
-  bool fell_back_before; /* an opening that was cut did, and told nobody */
+  bool fell_back_before; /* an opening that was cut did, and told nobody; or the intent log is damaged */
   bool unsettled;
   bool ring_damaged;
   char failure[160];
@@ -65,12 +65,13 @@ struct engine {
   /* Sharing commits, and the thread that commits by the clock */
   pthread_mutex_t commit_lock; /* guards this block */
   pthread_cond_t commit_changed;
-  uint64_t commits_started, commits_ended;
-  uint64_t syncs_started, syncs_ended;       /* those, and records of the intent log */
-  enum nacre_err commit_result, sync_result; /* of the last one that ended */
-  bool committing;                           /* or paused */
-  bool recording; /* that is, a record of the intent log is being written, which is no commit */
-  bool asked;     /* the thread shall commit now */
+  struct commit_turns {
+    uint64_t started, ended;
+    enum nacre_err result; /* of the last one that ended */
+  } commits, syncs;        /* syncs: commits, and records of the intent log */
+  bool committing;         /* or paused */
+  bool recording;          /* that is, a record of the intent log is being written, which is no commit */
+  bool asked;              /* the thread shall commit now */
   bool stopping;
   pthread_t committer;
   bool has_committer;
@@ -132,8 +133,9 @@ NACRE_MUST_USE enum nacre_err ring_look_for_later(struct block_io *io, uint64_t 
 /* One commit, start to end. The caller holds the right to (committer.c). hold: leave the gate closed, also on error.
  */
 NACRE_MUST_USE enum nacre_err commit_run(struct engine *e, bool hold);
-/* NACRE_ERR_IN_USE where the newest slot is not as this engine left it, or a later commit is in the slot of
- * `generation`. */
+/* NACRE_ERR_IN_USE where the newest slot is not as this engine left it, a later commit is in the slot of
+ * `generation`, or, before this opening's first commit, a record stands in the intent log behind those that were
+ * found. */
 NACRE_MUST_USE enum nacre_err commit_check_sole_writer(struct engine *e, uint64_t generation);
 
 /* ---- committer.c ---- */
@@ -174,6 +176,7 @@ NACRE_MUST_USE enum nacre_err space_relieve(struct engine *e);
 uint64_t space_dirty_units(struct engine *e);
 
 /* ---- data.c ---- */
+#define BUFFER_BYTES (2u << 20)
 uint8_t *buffer_take(struct engine *e);
 void buffer_give(struct engine *e, uint8_t *buffer);
 

@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#define BUFFER_BYTES (2u << 20)
-
 uint8_t *buffer_take(struct engine *e) {
   uint8_t *buffer = NULL;
   pthread_mutex_lock(&e->buffer_lock);

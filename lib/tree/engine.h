@@ -293,8 +293,8 @@ struct engine_visitor {
 };
 /* Walk the committed tree, every node read from the store anew. Only while paused or read-only. */
 NACRE_MUST_USE enum nacre_err engine_walk(struct engine *e, const struct engine_visitor *visitor);
-/* Blocks that belong to the engine itself (groups, log sets), then to compare: used and pending of the allocator.
- * `units` bits each, bit i of byte i / 8. Only while paused or read-only. */
+/* Blocks that belong to the engine itself (groups, log sets, the intent log), then to compare: used and pending of
+ * the allocator. `units` bits each, bit i of byte i / 8. Only while paused or read-only. */
 void engine_fixed_units(struct engine *e, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg);
 bool engine_unit_used(struct engine *e, uint64_t unit);
 void engine_pending_units(struct engine *e, void (*fn)(void *arg, uint64_t unit, uint64_t units), void *arg);

@@ -5,10 +5,14 @@
 #include "base/secmem.h"
 #include "tree/core.h"
 
-#include <stdlib.h>
+#include <assert.h>
 
 /* A half is as long as this part of what the container may grow to, within the format's limits. */
 #define HALF_PART 128u
+
+static_assert(NACRE_VOLUME_SIZE_MIN_BYTES / FORMAT_UNIT_BYTES / HALF_PART >= FORMAT_INTENT_HALF_MIN_UNITS,
+              "the smallest container has an area, too");
+static_assert(FORMAT_UNIT_BYTES + INTENT_ITEMS_MAX_BYTES <= BUFFER_BYTES, "a record fits a buffer");
 
 void intent_start(struct intent *in) {
   pthread_mutex_init(&in->lock, NULL);
@@ -24,8 +28,6 @@ enum nacre_err intent_place(struct engine *e) {
   struct superblock_intent *area = &e->durable.intent;
   const uint64_t half = u64_min(e->units_limit / HALF_PART, FORMAT_INTENT_HALF_USUAL_UNITS);
   struct run run;
-  if (half < FORMAT_INTENT_HALF_MIN_UNITS)
-    return NACRE_OK;
   const uint64_t units = half * FORMAT_INTENT_HALVES;
   ERR_TRY(alloc_take(&e->alloc, ALLOC_LOW, units, units, 1, &run));
   ERR_TRY(alloc_hold(&e->alloc, run.unit, run.units));
@@ -218,7 +220,7 @@ enum nacre_err intent_run(struct engine *e, bool *done) {
   const size_t bytes = must_commit(e) ? 0 : room(e);
   if (bytes == 0)
     return NACRE_OK;
-  struct record rec = {.buf = malloc(FORMAT_UNIT_BYTES + INTENT_ITEMS_MAX_BYTES)};
+  struct record rec = {.buf = buffer_take(e)};
   struct intent_head head = {0};
   if (rec.buf == NULL)
     return NACRE_OK; /* the commit says so, if it has none either */
@@ -234,6 +236,6 @@ enum nacre_err intent_run(struct engine *e, bool *done) {
     err = NACRE_OK; /* nothing was written: what is wrong the commit says */
   }
   secmem_wipe(rec.buf + FORMAT_UNIT_BYTES, rec.items.done);
-  free(rec.buf);
+  buffer_give(e, rec.buf);
   return err;
 }

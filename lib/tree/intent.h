@@ -69,7 +69,7 @@ NACRE_MUST_USE enum nacre_err intent_find(struct engine *e);
 NACRE_MUST_USE enum nacre_err intent_look_for_more(struct engine *e, bool *more);
 /* Wipes. */
 void intent_forget_found(struct intent *in);
-/* Where a new container's area goes; none where it is too small for one. */
+/* Where a new container's area goes. */
 NACRE_MUST_USE enum nacre_err intent_place(struct engine *e);
 
 #endif

@@ -2,7 +2,7 @@
  * on meanwhile.
  *
  * Mirrors:
- *   lib/tree/committer.c: engine_commit run_unlocked right_take right_give committer_main engine_pause engine_resume
+ *   lib/tree/committer.c: engine_commit share run_unlocked right_take right_give committer_main engine_pause engine_resume
  *   lib/tree/commit.c: commit_run freeze_closed commit_write commit_publish commit_is_needed
  *   lib/tree/gate.c: gate_enter gate_leave gate_close gate_open
  *   lib/tree/engine.c: engine_fail engine_check_writable
