@@ -3,15 +3,18 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "store/ahead.h"
 #include "store/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define FILE_ZEROES_BYTES (256u << 10)
@@ -21,15 +24,38 @@ struct file_store {
   bool device;
   bool locked;
   struct lock lock;
+  struct ahead ahead;
+  void (*waiting)(void *arg); /* NULL: nobody wants to know */
+  void *waiting_arg;
+  atomic_bool cannot_tell; /* whether a read would wait */
 };
 
+/* What is in memory, or -1: for the rest there may be a wait, and `waiting` was called. Errors are left to the
+ * reading that waits to find again. */
+static ssize_t file_read_at_once(struct file_store *f, uint8_t *buf, size_t len, uint64_t offset) {
+  struct iovec part = {.iov_base = buf, .iov_len = len};
+  ssize_t n = preadv2(f->fd, &part, 1, (off_t)offset, RWF_NOWAIT);
+  if (n > 0) /* 0 is not always the end: Linux 5.9 says so of what is not in memory */
+    return n;
+  if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL))
+    atomic_store_explicit(&f->cannot_tell, true, memory_order_relaxed);
+  else
+    f->waiting(f->waiting_arg);
+  return -1;
+}
+
 static int file_read(void *ctx, void *buf, size_t len, uint64_t offset) {
-  const struct file_store *f = ctx;
+  struct file_store *f = ctx;
   uint8_t *at = buf;
   if (offset > INT64_MAX || len > INT64_MAX - offset)
     return EIO;
+  bool waits = f->waiting == NULL || atomic_load_explicit(&f->cannot_tell, memory_order_relaxed);
   while (len > 0) {
-    ssize_t n = pread(f->fd, at, len, (off_t)offset);
+    ssize_t n = waits ? pread(f->fd, at, len, (off_t)offset) : file_read_at_once(f, at, len, offset);
+    if (n < 0 && !waits) {
+      waits = true;
+      continue;
+    }
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
@@ -44,8 +70,9 @@ static int file_read(void *ctx, void *buf, size_t len, uint64_t offset) {
 }
 
 static int file_write(void *ctx, const void *buf, size_t len, uint64_t offset) {
-  const struct file_store *f = ctx;
+  struct file_store *f = ctx;
   const uint8_t *at = buf;
+  const uint64_t from = offset;
   if (offset > INT64_MAX || len > INT64_MAX - offset)
     return EFBIG;
   while (len > 0) {
@@ -60,6 +87,7 @@ static int file_write(void *ctx, const void *buf, size_t len, uint64_t offset) {
     len -= (size_t)n;
     offset += (uint64_t)n;
   }
+  ahead_note(&f->ahead, from, offset - from);
   return 0;
 }
 
@@ -155,8 +183,15 @@ static void file_forget(void *ctx) {
   (void)posix_fadvise(f->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
+static void file_on_wait(void *ctx, void (*waiting)(void *arg), void *arg) {
+  struct file_store *f = ctx;
+  f->waiting = waiting;
+  f->waiting_arg = arg;
+}
+
 static void file_close(void *ctx) {
   struct file_store *f = ctx;
+  ahead_end(&f->ahead);
   if (f->locked)
     lock_drop(&f->lock);
   (void)close(f->fd);
@@ -174,7 +209,8 @@ static const struct nacre_store_ops file_ops = {
     .close = file_close,
 };
 
-static const struct store_medium_ops file_medium_ops = {.purge = file_purge, .forget = file_forget};
+static const struct store_medium_ops file_medium_ops = {
+    .purge = file_purge, .forget = file_forget, .on_wait = file_on_wait};
 
 /* Takes the descriptor, also when it fails. */
 static enum nacre_err file_adopt(int fd, unsigned flags, struct store *out) {
@@ -206,6 +242,7 @@ static enum nacre_err file_adopt(int fd, unsigned flags, struct store *out) {
    * remembers it, must see what is on the storage. Who only looks at it while it is in use need not. */
   if (f->locked || !read_only)
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  ahead_start(&f->ahead, fd);
   *out = (struct store){.ops = file_ops, .ctx = f, .read_only = read_only, .medium = &file_medium_ops};
   if (f->device)
     out->ops.resize = NULL;

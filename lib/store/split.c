@@ -144,6 +144,12 @@ static void split_forget(void *ctx) {
   store_forget(&s->body);
 }
 
+static void split_on_wait(void *ctx, void (*waiting)(void *arg), void *arg) {
+  struct split *s = ctx;
+  store_on_wait(&s->aside, waiting, arg);
+  store_on_wait(&s->body, waiting, arg);
+}
+
 static const struct nacre_store_ops split_ops = {
     .struct_size = sizeof split_ops,
     .read = split_read,
@@ -156,7 +162,7 @@ static const struct nacre_store_ops split_ops = {
 };
 
 /* A secure discard would have to reach both media. */
-static const struct store_medium_ops split_medium_ops = {.forget = split_forget};
+static const struct store_medium_ops split_medium_ops = {.forget = split_forget, .on_wait = split_on_wait};
 
 enum nacre_err split_store_new(struct store *body, struct store *aside, const struct split_part *parts, size_t count,
                                struct store *out) {

@@ -102,6 +102,11 @@ void store_forget(struct store *s) {
     s->medium->forget(s->ctx);
 }
 
+void store_on_wait(struct store *s, void (*waiting)(void *arg), void *arg) {
+  if (s->medium && s->medium->on_wait)
+    s->medium->on_wait(s->ctx, waiting, arg);
+}
+
 void store_close(struct store *s) {
   if (s->ops.close != NULL)
     s->ops.close(s->ctx);

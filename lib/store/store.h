@@ -11,6 +11,8 @@ struct store_medium_ops {
   int (*purge)(void *ctx, uint64_t offset, uint64_t len);
   /* Drop what the system keeps of the container in memory, so that what is read next comes from the medium. */
   void (*forget)(void *ctx);
+  /* What store_on_wait does. */
+  void (*on_wait)(void *ctx, void (*waiting)(void *arg), void *arg);
 };
 
 struct store {
@@ -34,6 +36,9 @@ NACRE_MUST_USE enum nacre_err store_discard(struct store *s, uint64_t offset, ui
 NACRE_MUST_USE enum nacre_err store_purge(struct store *s, uint64_t offset, uint64_t len);
 /* Before reading back what was synced. */
 void store_forget(struct store *s);
+/* From now on call `waiting` in the thread of a read that has to wait for the medium, where that can be told. Before
+ * others use the store. */
+void store_on_wait(struct store *s, void (*waiting)(void *arg), void *arg);
 void store_close(struct store *s);
 bool store_can_resize(const struct store *s);
 
