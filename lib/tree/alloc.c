@@ -4,18 +4,21 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define GROUP_UNITS FORMAT_CHECKPOINT_GROUP_UNITS
 #define GROUP_WORDS (GROUP_UNITS / 64)
 /* Of what can be addressed, for the bitmap: a checkpoint takes up to four times as much again. */
 #define MAP_BYTES_MAX (SIZE_MAX / 8)
-/* How far a search goes on for a full-length run once it has one that would do. */
-#define SEARCH_GROUPS_MAX 4u
+/* How many more runs a search for a full-length one looks at once it has one that would do. Where a file was written
+ * at random, free space is holes, and to look through all of them for each write costs more than the writes. */
+#define SEARCH_RUNS_MAX 64u
 /* How many words a small allocation looks through before it breaks a new cluster. */
 #define SMALL_WORDS_MAX 512u
 
 static uint64_t word_mask(unsigned from, unsigned count) {
+  assert(from < 64 && count <= 64 - from);
   return count == 64 ? ~0ull : ((1ull << count) - 1) << from;
 }
 
@@ -219,19 +222,15 @@ static uint64_t next_free_cluster(const struct alloc *a, uint64_t unit, uint64_t
   return end;
 }
 
-/* The first run of `want` at or after `from`; failing that within a few groups, the longest seen of at least `min`.
- */
+/* The first run of `want` at or after `from`; failing that soon, the longest seen of at least `min`. */
 static bool find_run(const struct alloc *a, uint64_t from, uint64_t end, uint64_t want, uint64_t min,
                      struct run *best) {
-  uint64_t give_up = 0;
+  unsigned looked = 0;
   for (uint64_t u = next_free_cluster(a, from, end); u < end;) {
     uint64_t n = run_length(a, u, want);
-    if (n >= min && n > best->units) {
+    if (n >= min && n > best->units)
       *best = (struct run){.unit = u, .units = n};
-      if (give_up == 0)
-        give_up = u + (uint64_t)SEARCH_GROUPS_MAX * GROUP_UNITS;
-    }
-    if (best->units >= want || (give_up != 0 && u > give_up))
+    if (best->units >= want || (best->units > 0 && looked++ == SEARCH_RUNS_MAX))
       return true;
     u = next_free_cluster(a, u + (n > 0 ? n : a->cluster_units), end);
   }
@@ -422,10 +421,7 @@ uint64_t alloc_available(struct alloc *a) {
 }
 
 uint64_t alloc_units_end(struct alloc *a) {
-  pthread_mutex_lock(&a->lock);
-  uint64_t units_end = a->units_end;
-  pthread_mutex_unlock(&a->lock);
-  return units_end;
+  return a->units_end;
 }
 
 bool alloc_are_used(struct alloc *a, uint64_t unit, uint64_t units) {

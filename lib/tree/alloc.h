@@ -37,8 +37,8 @@ struct alloc_held {
 struct alloc {
   pthread_mutex_t lock;
   uint64_t *bits;
-  uint64_t units_end;
-  uint32_t cluster_units; /* 4 or 16 */
+  _Atomic uint64_t units_end; /* changed under the lock, read without: every extent that is read asks for it */
+  uint32_t cluster_units;     /* 4 or 16 */
   uint64_t free_units, free_clusters;
   uint32_t *group_free_clusters; /* per FORMAT_CHECKPOINT_GROUP_UNITS */
   uint64_t **before;
@@ -104,6 +104,7 @@ void alloc_durable(struct alloc *a, uint64_t generation);
 /* At load: apply one record's frees. NACRE_ERR_DAMAGED where a unit is free, or held. */
 NACRE_MUST_USE enum nacre_err alloc_mark_pending(struct alloc *a, uint64_t generation, uint64_t unit, uint64_t units);
 
+/* Without the lock. */
 uint64_t alloc_units_end(struct alloc *a);
 uint64_t alloc_pending_units(struct alloc *a);
 /* Set bits, without what the frees of generations before `generation` hold: what is used once that one is durable. */
@@ -126,6 +127,24 @@ NACRE_MUST_USE enum nacre_err alloc_hold_locked(struct alloc *a, uint64_t unit, 
 void alloc_unhold_locked(struct alloc *a, uint64_t unit, uint64_t end);
 /* Put a run, of which nothing is held, into `runs`, where it waits to be free. The caller holds the lock. */
 NACRE_MUST_USE enum nacre_err alloc_wait_locked(struct alloc *a, struct runs *runs, uint64_t unit, uint64_t units);
+
+/* What of a run lies in one word of one group's map. */
+struct alloc_piece {
+  size_t group, word;
+  uint64_t mask;
+};
+
+/* The piece of [*unit, end) that comes first; *unit: where the next one begins. */
+static inline struct alloc_piece alloc_next_piece(uint64_t *unit, uint64_t end) {
+  const uint64_t group_units = FORMAT_CHECKPOINT_GROUP_UNITS;
+  unsigned from = (unsigned)(*unit % 64);
+  unsigned count = end - *unit < 64 - from ? (unsigned)(end - *unit) : 64 - from;
+  struct alloc_piece p = {.group = (size_t)(*unit / group_units),
+                          .word = (size_t)(*unit % group_units / 64),
+                          .mask = (~0ull >> (64 - count)) << from};
+  *unit += count;
+  return p;
+}
 
 static inline bool alloc_bit(const struct alloc *a, uint64_t unit) {
   return (a->bits[unit / 64] >> (unit % 64)) & 1;

@@ -9,24 +9,9 @@
 #define GROUP_UNITS FORMAT_CHECKPOINT_GROUP_UNITS
 #define GROUP_WORDS (GROUP_UNITS / 64)
 
-/* What of a run lies in one word of one group's map. */
-struct piece {
-  size_t group, word;
-  uint64_t mask;
-};
-
-static struct piece next_piece(uint64_t *unit, uint64_t end) {
-  unsigned from = (unsigned)(*unit % 64), count = (unsigned)u64_min(end - *unit, 64 - from);
-  struct piece p = {.group = (size_t)(*unit / GROUP_UNITS),
-                    .word = (size_t)(*unit % GROUP_UNITS / 64),
-                    .mask = (~0ull >> (64 - count)) << from};
-  *unit += count;
-  return p;
-}
-
 bool alloc_any_held_locked(const struct alloc *a, uint64_t unit, uint64_t end) {
   while (unit < end) {
-    struct piece p = next_piece(&unit, end);
+    struct alloc_piece p = alloc_next_piece(&unit, end);
     const uint64_t *bits = a->held[p.group].bits;
     if (bits != NULL && (bits[p.word] & p.mask) != 0)
       return true;
@@ -42,7 +27,7 @@ enum nacre_err alloc_hold_locked(struct alloc *a, uint64_t unit, uint64_t end) {
       return err_set(NACRE_ERR_NO_MEMORY, "out of memory for the map of free space");
   }
   while (unit < end) {
-    struct piece p = next_piece(&unit, end);
+    struct alloc_piece p = alloc_next_piece(&unit, end);
     struct alloc_held *held = &a->held[p.group];
     held->bits[p.word] |= p.mask;
     held->count += (uint32_t)__builtin_popcountll(p.mask);
@@ -52,7 +37,7 @@ enum nacre_err alloc_hold_locked(struct alloc *a, uint64_t unit, uint64_t end) {
 
 void alloc_unhold_locked(struct alloc *a, uint64_t unit, uint64_t end) {
   while (unit < end) {
-    struct piece p = next_piece(&unit, end);
+    struct alloc_piece p = alloc_next_piece(&unit, end);
     struct alloc_held *held = &a->held[p.group];
     held->bits[p.word] &= ~p.mask;
     held->count -= (uint32_t)__builtin_popcountll(p.mask);

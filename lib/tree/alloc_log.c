@@ -69,10 +69,10 @@ enum nacre_err alloc_freeze(struct alloc *a, uint64_t generation, struct runs *a
 
 /* A released unit is free for the log too: its free was recorded when it became pending. */
 static void release_run(struct alloc *a, uint64_t unit, uint64_t units) {
-  for (uint64_t u = unit; u < unit + units; u++) {
-    uint64_t *before = a->before[u / GROUP_UNITS];
-    if (before != NULL)
-      before[u % GROUP_UNITS / 64] &= ~(1ull << (u % 64));
+  for (uint64_t at = unit; at < unit + units;) {
+    struct alloc_piece p = alloc_next_piece(&at, unit + units);
+    if (a->before[p.group] != NULL)
+      a->before[p.group][p.word] &= ~p.mask;
   }
   alloc_clear_locked(a, unit, units);
   alloc_unhold_locked(a, unit, unit + units);

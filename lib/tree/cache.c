@@ -27,7 +27,26 @@ void cache_end(struct cache *c) {
     cache_remove(c, n);
     node_free(n);
   }
+  cache_free_dropped(cache_take_dropped(c));
   free(c->table);
+}
+
+void cache_drop(struct cache *c, struct node *n) {
+  n->hash_next = c->dropped;
+  c->dropped = n;
+}
+
+struct node *cache_take_dropped(struct cache *c) {
+  struct node *dropped = c->dropped;
+  c->dropped = NULL;
+  return dropped;
+}
+
+void cache_free_dropped(struct node *dropped) {
+  for (struct node *n = dropped, *next; n != NULL; n = next) {
+    next = n->hash_next;
+    node_free(n);
+  }
 }
 
 static bool same_block(const struct ptr *a, const struct ptr *b) {
@@ -109,7 +128,7 @@ static void evict(struct cache *c) {
     if (__atomic_exchange_n(&n->hot, false, __ATOMIC_RELAXED))
       continue;
     cache_remove(c, n);
-    node_free(n);
+    cache_drop(c, n);
   }
 }
 
@@ -118,7 +137,7 @@ void cache_add(struct cache *c, struct node *n) {
   if (stale != NULL) {
     cache_remove(c, stale);
     if (stale->refs == 0)
-      node_free(stale);
+      cache_drop(c, stale);
     else
       stale->superseded = true;
   }

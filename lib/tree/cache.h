@@ -14,7 +14,8 @@ struct cache {
   size_t buckets; /* a power of two */
   size_t count;
   size_t bytes, bytes_max, held_bytes;
-  struct node *hand; /* of the ring of cached nodes; NULL when there are none */
+  struct node *hand;    /* of the ring of cached nodes; NULL when there are none */
+  struct node *dropped; /* by hash_next: wiping them is left to when the lock is free again */
 };
 
 NACRE_MUST_USE enum nacre_err cache_start(struct cache *c, size_t bytes_max);
@@ -27,6 +28,11 @@ struct node *cache_find(const struct cache *c, const struct ptr *ptr);
 void cache_add(struct cache *c, struct node *n);
 /* The last reference to a cached node is gone. */
 void cache_unhold(struct cache *c, const struct node *n);
+/* A node that nobody has any more, and the table neither, waits to be freed. */
+void cache_drop(struct cache *c, struct node *n);
+/* The list of them, which is then the caller's; and free one, without the lock. */
+struct node *cache_take_dropped(struct cache *c);
+void cache_free_dropped(struct node *dropped);
 /* Take out of the table; the node is the caller's, with the references it came with. */
 void cache_remove(struct cache *c, struct node *n);
 

@@ -42,9 +42,9 @@ struct engine {
   uint64_t header_sequence_min;
   uint8_t header_mac[32];
   bool header_changed;
-  bool dirty; /* something but the tree and the map changed */
-  bool read_only;
-  bool failed;
+  bool dirty;             /* something but the tree and the map changed */
+  _Atomic bool read_only; /* this and the next are read without the lock, too */
+  _Atomic bool failed;
   bool unchanged; /* it failed before anybody could change anything */
   bool fell_back;
   bool fell_back_before; /* an opening that was cut did, and told nobody; or the intent log is damaged */

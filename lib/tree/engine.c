@@ -203,6 +203,10 @@ enum nacre_err engine_replace_keys(struct engine *e, struct engine_keys *keys) {
   return NACRE_OK;
 }
 
+uint64_t engine_generation(const struct engine *e) {
+  return e->tree.generation;
+}
+
 uint32_t engine_epoch(const struct engine *e) {
   return block_current_epoch(&e->io);
 }
@@ -237,6 +241,8 @@ enum nacre_err engine_fail(struct engine *e, enum nacre_err err) {
 }
 
 enum nacre_err engine_check_writable(struct engine *e) {
+  if (!e->failed && !e->read_only)
+    return NACRE_OK;
   pthread_mutex_lock(&e->state_lock);
   enum nacre_err err = NACRE_OK;
   if (e->failed)

@@ -100,6 +100,9 @@ struct intent_item;
 typedef enum nacre_err (*engine_replay_fn)(void *arg, struct txn *txn, const struct intent_item *chunk);
 bool engine_has_replay(const struct engine *e);
 NACRE_MUST_USE enum nacre_err engine_replay(struct engine *e, engine_replay_fn fn, void *arg);
+/* In a replay: what a part of a chunk changes could not be read this time, for the reason that is the thread's
+ * current message. True: so the volume is for reading alone, and the log stays. False where gaps are accepted. */
+bool engine_replay_missed(struct engine *e);
 /* After a replay that failed, with nothing of the layer above left: the commit as if there were no log, for reading,
  * unless gaps are accepted. Why is the thread's current message. */
 NACRE_MUST_USE enum nacre_err engine_forgo_replay(struct engine *e);
@@ -160,6 +163,8 @@ struct txn {
   bool exclusive;      /* the commit's own, at the freeze */
 };
 
+/* The generation that runs now: what changes is part of that commit. From inside the gate. */
+uint64_t engine_generation(const struct engine *e);
 /* Enter the gate. `records`: how many records it will put or delete at most. */
 NACRE_MUST_USE enum nacre_err txn_begin(struct engine *e, enum txn_class class, uint32_t records, struct txn *txn);
 void txn_end(struct txn *txn);

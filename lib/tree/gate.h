@@ -4,13 +4,15 @@
 #define NACRE_TREE_GATE_H
 
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdatomic.h>
+#include <stdint.h>
 
+/* Entering and leaving an open gate is one atomic step each: every transaction of every thread does it. */
 struct gate {
-  pthread_mutex_t lock;
+  _Atomic uint64_t state; /* how many are inside, or look whether it is closed; and GATE_CLOSED, also while it is */
+                          /* being closed */
+  pthread_mutex_t lock;   /* of the sleepers, and of every change of GATE_CLOSED */
   pthread_cond_t changed;
-  unsigned inside;
-  bool closed; /* or being closed */
 };
 
 void gate_start(struct gate *g);

@@ -2,25 +2,39 @@
 
 #include "base/secmem.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-#define LEAF_SLOTS_START 64u
+#define LEAF_SLOTS_START ((unsigned)(PAGES_BYTES / sizeof(struct leaf_slot)))
 #define LEAF_SLOTS_MAX ((FORMAT_NODE_BYTES - FORMAT_NODE_HEADER_BYTES) / NODE_LEAF_RECORD_BYTES)
 
-struct node *node_new(uint8_t level) {
+static_assert(LEAF_SLOTS_MAX * sizeof(struct leaf_slot) <= PAGES_MOST_BYTES &&
+                  NODE_BRANCH_MAX * sizeof(struct branch_entry) <= PAGES_MOST_BYTES,
+              "a node's parts can be had");
+
+static size_t slots_bytes(unsigned room) {
+  return room * sizeof(struct leaf_slot);
+}
+
+static size_t entries_bytes(void) {
+  return NODE_BRANCH_MAX * sizeof(struct branch_entry);
+}
+
+struct node *node_new(struct pages *pages, uint8_t level) {
   struct node *n = calloc(1, sizeof *n);
   if (n == NULL)
     return NULL;
+  n->pages = pages;
   n->level = level;
   n->state = NODE_DIRTY;
   n->used_bytes = FORMAT_NODE_HEADER_BYTES;
   if (level == 0) {
-    n->slots = malloc(LEAF_SLOTS_START * sizeof *n->slots);
+    n->slots = pages_take(pages, slots_bytes(LEAF_SLOTS_START));
     n->slots_room = LEAF_SLOTS_START;
-    n->heap = malloc(FORMAT_NODE_BYTES);
+    n->heap = pages_take(pages, FORMAT_NODE_BYTES);
     n->heap_low = FORMAT_NODE_BYTES;
   } else {
-    n->entries = malloc(NODE_BRANCH_MAX * sizeof *n->entries);
+    n->entries = pages_take(pages, entries_bytes());
   }
   if (level == 0 ? n->slots == NULL || n->heap == NULL : n->entries == NULL) {
     node_free(n);
@@ -34,17 +48,17 @@ void node_free(struct node *n) {
     return;
   if (n->heap != NULL)
     secmem_wipe(n->heap, FORMAT_NODE_BYTES);
-  free(n->heap);
-  free(n->slots);
-  free(n->entries);
+  pages_give(n->pages, n->heap, FORMAT_NODE_BYTES);
+  pages_give(n->pages, n->slots, slots_bytes(n->slots_room));
+  pages_give(n->pages, n->entries, entries_bytes());
   free(n);
 }
 
 size_t node_memory_bytes(const struct node *n) {
   size_t own = sizeof *n;
   if (n->level > 0)
-    return own + NODE_BRANCH_MAX * sizeof *n->entries;
-  return own + FORMAT_NODE_BYTES + n->slots_room * sizeof *n->slots;
+    return own + pages_bytes(entries_bytes());
+  return own + FORMAT_NODE_BYTES + pages_bytes(slots_bytes(n->slots_room));
 }
 
 static bool slots_grow(struct node *n, unsigned needed) {
@@ -55,19 +69,22 @@ static bool slots_grow(struct node *n, unsigned needed) {
     room *= 2;
   if (room > LEAF_SLOTS_MAX)
     room = LEAF_SLOTS_MAX;
-  struct leaf_slot *slots = realloc(n->slots, room * sizeof *slots);
+  struct leaf_slot *slots = pages_take(n->pages, slots_bytes(room));
   if (slots == NULL)
     return false;
+  memcpy(slots, n->slots, n->count * sizeof *slots);
+  pages_give(n->pages, n->slots, slots_bytes(n->slots_room));
   n->slots = slots;
   n->slots_room = (uint16_t)room;
   return true;
 }
 
 struct node *node_copy(const struct node *n) {
-  struct node *c = node_new(n->level);
+  struct node *c = node_new(n->pages, n->level);
   if (c == NULL)
     return NULL;
   if (n->level == 0) {
+    assert(c->slots != NULL);
     if (!leaf_append(c, n, 0, n->count)) {
       node_free(c);
       return NULL;
@@ -76,6 +93,7 @@ struct node *node_copy(const struct node *n) {
     c->insert_run = n->insert_run;
     return c;
   }
+  assert(c->entries != NULL && n->entries != NULL);
   memcpy(c->entries, n->entries, n->count * sizeof *c->entries);
   c->count = n->count;
   c->used_bytes = n->used_bytes;

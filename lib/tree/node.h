@@ -15,6 +15,7 @@
 #ifndef NACRE_TREE_NODE_H
 #define NACRE_TREE_NODE_H
 
+#include "base/pages.h"
 #include "format/key.h"
 #include "format/ptr.h"
 
@@ -40,7 +41,8 @@ struct node {
   bool hot;        /* touched since the eviction hand passed; the only field written under a shared lock */
   uint32_t refs;
   uint64_t birth;
-  struct ptr ptr; /* CLEAN: whole. FROZEN: address, length, generations */
+  struct pages *pages; /* where slots, heap and entries are from */
+  struct ptr ptr;      /* CLEAN: whole. FROZEN: address, length, generations */
   uint16_t count;
   uint32_t used_bytes;
   /* Leaf */
@@ -61,7 +63,7 @@ struct node {
 #define NODE_BRANCH_MAX ((FORMAT_NODE_BYTES - FORMAT_NODE_HEADER_BYTES) / NODE_BRANCH_ENTRY_BYTES)
 
 /* NULL when out of memory. */
-struct node *node_new(uint8_t level);
+struct node *node_new(struct pages *pages, uint8_t level);
 /* Wipes. The kids' references are the caller's to drop before. */
 void node_free(struct node *n);
 /* A copy of the contents, kids included (their refs are raised), state DIRTY. */
@@ -95,7 +97,8 @@ void branch_remove(struct node *n, uint16_t index);
 /* The sealed form's plaintext. Kids' pointers are taken where kids are. */
 void node_encode(const struct node *n, uint8_t out[FORMAT_NODE_BYTES]);
 /* NACRE_ERR_DAMAGED where it breaks an invariant of its own or leaves [low, high); high NULL: no bound. */
-NACRE_MUST_USE enum nacre_err node_decode(const uint8_t in[FORMAT_NODE_BYTES], uint8_t level, uint64_t units_end,
-                                          const struct key *low, const struct key *high, struct node **out);
+NACRE_MUST_USE enum nacre_err node_decode(struct pages *pages, const uint8_t in[FORMAT_NODE_BYTES], uint8_t level,
+                                          uint64_t units_end, const struct key *low, const struct key *high,
+                                          struct node **out);
 
 #endif

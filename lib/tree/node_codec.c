@@ -83,8 +83,8 @@ static bool keys_in_order(const struct node *n, const struct key *low, const str
   return key_compare(low, node_key(n, 0)) <= 0 && (high == NULL || key_compare(node_key(n, n->count - 1u), high) < 0);
 }
 
-enum nacre_err node_decode(const uint8_t in[FORMAT_NODE_BYTES], uint8_t level, uint64_t units_end,
-                           const struct key *low, const struct key *high, struct node **out) {
+enum nacre_err node_decode(struct pages *pages, const uint8_t in[FORMAT_NODE_BYTES], uint8_t level,
+                           uint64_t units_end, const struct key *low, const struct key *high, struct node **out) {
   struct reader r = reader_make(in, FORMAT_NODE_BYTES);
   uint8_t got_level = reader_u8(&r), version = reader_u8(&r);
   unsigned count = reader_u16(&r);
@@ -92,7 +92,7 @@ enum nacre_err node_decode(const uint8_t in[FORMAT_NODE_BYTES], uint8_t level, u
   if (r.bad || got_level != level || level >= FORMAT_LEVELS_MAX || version != NODE_VERSION ||
       (count == 0 && level > 0))
     return malformed("its header makes no sense");
-  struct node *n = node_new(level);
+  struct node *n = node_new(pages, level);
   if (n == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory for a node");
   enum nacre_err err = level == 0 ? decode_leaf(&r, count, n) : decode_branch(&r, count, units_end, n);

@@ -17,7 +17,7 @@ enum nacre_err tree_get(struct engine *e, const struct key *key, uint8_t *value,
     struct tree_missing missing = {0};
     struct tree_path path;
     enum nacre_err err = NACRE_OK;
-    pthread_rwlock_rdlock(&t->lock);
+    tree_lock_shared(t);
     if (tree_find_path(t, key, &path, &missing)) {
       bool found;
       uint16_t i = leaf_find(path.nodes[0], key, &found);
@@ -99,12 +99,12 @@ static enum nacre_err change(struct txn *txn, enum change_kind kind, const struc
     struct tree_missing missing = {0};
     struct tree_path path;
     enum nacre_err err = NACRE_OK;
-    pthread_rwlock_wrlock(&t->lock);
+    tree_lock_alone(t);
     if (tree_find_path(t, key, &path, &missing))
       err = change_locked(t, &path, kind, key, value, len);
     if (!missing.set && err == NACRE_OK)
       intent_note(txn->engine, key);
-    pthread_rwlock_unlock(&t->lock);
+    tree_unlock(t);
     if (!missing.set)
       return err;
     ERR_TRY(tree_load_missing(t, &missing, &retry));
@@ -148,7 +148,7 @@ enum nacre_err tree_scan(struct engine *e, const struct key *from, const struct 
   for (bool more = true; more;) {
     struct tree_missing missing = {0};
     struct tree_path path;
-    pthread_rwlock_rdlock(&t->lock);
+    tree_lock_shared(t);
     if (tree_find_path(t, &next, &path, &missing))
       more = scan_leaf(&path, &next, to, fn, arg);
     pthread_rwlock_unlock(&t->lock);

@@ -57,7 +57,7 @@ enum nacre_err engine_rewrite_look(struct engine *e, struct rewrite_leaf *leaf) 
   for (;;) {
     struct tree_missing missing = {0};
     struct tree_path path;
-    pthread_rwlock_rdlock(&t->lock);
+    tree_lock_shared(t);
     if (tree_find_path(t, &leaf->from, &path, &missing))
       look_locked(t, &path, engine_epoch(e), leaf);
     pthread_rwlock_unlock(&t->lock);
@@ -80,10 +80,10 @@ enum nacre_err engine_rewrite_nodes(struct txn *txn, const struct key *key) {
     struct tree_missing missing = {0};
     struct tree_path path;
     enum nacre_err err = NACRE_OK;
-    pthread_rwlock_wrlock(&t->lock);
+    tree_lock_alone(t);
     if (tree_find_path(t, key, &path, &missing) && path_is_old(t, &path, engine_epoch(txn->engine)))
       err = tree_dirty_path(t, &path, true);
-    pthread_rwlock_unlock(&t->lock);
+    tree_unlock(t);
     if (!missing.set)
       return err;
     ERR_TRY(tree_load_missing(t, &missing, &retry));

@@ -4,9 +4,11 @@
 
 #define GROW_UNITS_MIN 256u   /* 1 MiB */
 #define GROW_UNITS_MAX 16384u /* 64 MiB */
-/* Reservations are several times what they become. So much of them, and a part of the container, is let be. */
-#define RESERVED_UNITS_EASY 512u /* 2 MiB */
-#define RESERVED_PART_EASY 64u
+/* Reservations are several times what they become, 21 units for a chunk of 4 that lies alone. So much of them, or a
+ * part of the container, is let be: what the container grows by for them, its close gives back, and to store what is
+ * buffered, each time that fewer were at hand, made every other fsync a commit. */
+#define RESERVED_UNITS_EASY 8192u /* 32 MiB */
+#define RESERVED_PART_EASY 32u
 #define KEEP_UNITS_MIN 512u  /* 2 MiB */
 #define KEEP_UNITS_MAX 8192u /* 32 MiB */
 #define KEEP_CLUSTERS_MIN 64u

@@ -95,64 +95,95 @@ static enum nacre_err plan_record(const struct superblock_log *log, const struct
   return NACRE_OK;
 }
 
-/* Bits of what the generation freed, or of what earlier ones did. The latter count as free in a checkpoint: it is
- * read only when its own commit, the one more that they wait for, is durable. */
-static void pending_bits(const struct alloc *a, uint64_t generation, bool earlier, uint8_t *bits) {
-  for (unsigned p = 0; p < a->pending_count; p++) {
-    const struct runs *runs = &a->pending[p].runs;
-    if ((a->pending[p].generation < generation) != earlier)
-      continue;
-    for (size_t i = 0; i < runs->count; i++) {
-      for (uint64_t u = runs->list[i].unit; u < runs->list[i].unit + runs->list[i].units; u++)
-        bits[u / 8] |= (uint8_t)(1u << (u % 8));
+/* Bits of what the generation freed, and of what earlier ones did; a group's are there where it has any. The latter
+ * count as free in a checkpoint: it is read only when its own commit, the one more that they wait for, is durable. */
+struct waiting {
+  uint64_t **pending, **released;
+};
+
+static enum nacre_err bits_add(uint64_t **bits, const struct runs *runs) {
+  for (size_t i = 0; i < runs->count; i++) {
+    const uint64_t end = runs->list[i].unit + runs->list[i].units;
+    for (uint64_t at = runs->list[i].unit; at < end;) {
+      struct alloc_piece p = alloc_next_piece(&at, end);
+      if (bits[p.group] == NULL)
+        bits[p.group] = calloc(1, GROUP_BYTES);
+      if (bits[p.group] == NULL)
+        return err_set(NACRE_ERR_NO_MEMORY, "out of memory for a checkpoint of the allocation log");
+      bits[p.group][p.word] |= p.mask;
     }
   }
+  return NACRE_OK;
 }
 
-static void group_encode(const struct alloc *a, size_t group, const uint8_t *pending, const uint8_t *released,
-                         struct writer *w) {
-  uint8_t used[GROUP_BYTES];
+static void waiting_free(struct waiting *w, size_t groups) {
+  for (size_t g = 0; g < groups; g++) {
+    free(w->pending != NULL ? w->pending[g] : NULL);
+    free(w->released != NULL ? w->released[g] : NULL);
+  }
+  free(w->pending);
+  free(w->released);
+}
+
+/* Also where it fails, waiting_free has to follow. */
+static enum nacre_err waiting_find(const struct alloc *a, uint64_t generation, struct waiting *out) {
+  out->pending = calloc(a->groups, sizeof *out->pending);
+  out->released = calloc(a->groups, sizeof *out->released);
+  if (out->pending == NULL || out->released == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "out of memory for a checkpoint of the allocation log");
+  for (unsigned p = 0; p < a->pending_count; p++)
+    ERR_TRY(bits_add(a->pending[p].generation < generation ? out->released : out->pending, &a->pending[p].runs));
+  return NACRE_OK;
+}
+
+static void words_encode(struct writer *w, const uint64_t *words) {
+  uint8_t bytes[GROUP_BYTES];
+  for (size_t i = 0; i < GROUP_BYTES / 8; i++)
+    le64_put(bytes + i * 8, words[i]);
+  writer_copy(w, bytes, sizeof bytes);
+}
+
+static void group_encode(const uint64_t *bits, const uint64_t *pending, const uint64_t *released, struct writer *w) {
+  uint64_t used[GROUP_BYTES / 8];
   bool all_used = true, all_free = true;
   for (size_t i = 0; i < GROUP_BYTES / 8; i++) {
-    uint64_t word = a->bits[group * (GROUP_BYTES / 8) + i] & ~le64_get(released + i * 8);
-    all_used = all_used && word == ~0ull;
-    all_free = all_free && word == 0;
-    le64_put(used + i * 8, word);
+    used[i] = released != NULL ? bits[i] & ~released[i] : bits[i];
+    all_used = all_used && used[i] == ~0ull;
+    all_free = all_free && used[i] == 0;
   }
-  bool none_pending = bytes_all_zero(pending, GROUP_BYTES);
-  if (none_pending && (all_free || all_used)) {
+  if (pending == NULL && (all_free || all_used)) {
     writer_u8(w, all_used ? 1 : 0);
     return;
   }
-  writer_u8(w, none_pending ? 2 : 3);
-  writer_copy(w, used, sizeof used);
-  if (!none_pending)
-    writer_copy(w, pending, GROUP_BYTES);
+  writer_u8(w, pending == NULL ? 2 : 3);
+  words_encode(w, used);
+  if (pending != NULL)
+    words_encode(w, pending);
 }
 
-static enum nacre_err plan_checkpoint(struct alloc *a, struct spacelog_write *out) {
-  enum nacre_err err = NACRE_OK;
+/* Nobody can begin a transaction meanwhile. */
+static enum nacre_err encode_map(struct alloc *a, struct spacelog_write *out) {
+  struct waiting waiting = {0};
   pthread_mutex_lock(&a->lock);
   size_t room = a->groups * (1 + 2 * (size_t)GROUP_BYTES) + FORMAT_UNIT_BYTES;
-  uint8_t *pending = calloc(a->groups, GROUP_BYTES), *released = calloc(a->groups, GROUP_BYTES);
+  enum nacre_err err = waiting_find(a, out->generation, &waiting);
   out->plain = malloc(room);
-  if (pending == NULL || released == NULL || out->plain == NULL) {
+  if (err == NACRE_OK && out->plain == NULL)
     err = err_set(NACRE_ERR_NO_MEMORY, "out of memory for a checkpoint of the allocation log");
-  } else {
-    pending_bits(a, out->generation, false, pending);
-    pending_bits(a, out->generation, true, released);
+  if (err == NACRE_OK) {
     struct writer w = writer_make(out->plain, room);
     for (size_t g = 0; g < a->groups; g++)
-      group_encode(a, g, pending + g * GROUP_BYTES, released + g * GROUP_BYTES, &w);
+      group_encode(a->bits + g * (GROUP_BYTES / 8), waiting.pending[g], waiting.released[g], &w);
     out->plain_bytes = w.done;
     out->units_end = a->units_end;
   }
-  free(pending);
-  free(released);
+  waiting_free(&waiting, a->groups);
   pthread_mutex_unlock(&a->lock);
-  if (err != NACRE_OK)
-    return err;
+  return err;
+}
 
+static enum nacre_err plan_checkpoint(struct alloc *a, struct spacelog_write *out) {
+  ERR_TRY(encode_map(a, out));
   struct superblock_log *log = &out->log;
   uint64_t segments = u64_ceil_div(out->plain_bytes, SEGMENT_BYTES);
   const struct superblock_extent *set = &log->sets[log->current];

@@ -8,6 +8,40 @@
 
 static const struct key KEY_MIN = {0};
 
+/* It is held for a microsecond, and to sleep and be woken costs fifty: two threads that meet here once would then
+ * wait for each other at every call. So who finds it taken looks again for a little before it sleeps. */
+#define LOCK_LOOKS 200u
+
+static void look_away(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+void tree_lock_alone(struct tree *t) {
+  for (unsigned i = 0; i < LOCK_LOOKS; i++) {
+    if (pthread_rwlock_trywrlock(&t->lock) == 0)
+      return;
+    look_away();
+  }
+  pthread_rwlock_wrlock(&t->lock);
+}
+
+void tree_lock_shared(struct tree *t) {
+  for (unsigned i = 0; i < LOCK_LOOKS; i++) {
+    if (pthread_rwlock_tryrdlock(&t->lock) == 0)
+      return;
+    look_away();
+  }
+  pthread_rwlock_rdlock(&t->lock);
+}
+
+void tree_unlock(struct tree *t) {
+  struct node *dropped = cache_take_dropped(&t->cache);
+  pthread_rwlock_unlock(&t->lock);
+  cache_free_dropped(dropped);
+}
+
 enum nacre_err tree_start(struct tree *t, struct alloc *alloc, struct block_io *io, size_t cache_bytes) {
   *t = (struct tree){.alloc = alloc, .io = io};
   pthread_rwlockattr_t attr;
@@ -15,7 +49,8 @@ enum nacre_err tree_start(struct tree *t, struct alloc *alloc, struct block_io *
   pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
   pthread_rwlock_init(&t->lock, &attr);
   pthread_rwlockattr_destroy(&attr);
-  return cache_start(&t->cache, cache_bytes);
+  ERR_TRY(cache_start(&t->cache, cache_bytes));
+  return pages_new(&t->pages);
 }
 
 /* Everything reachable in memory: kids first. Frozen and dirty nodes have no other owner. */
@@ -42,7 +77,7 @@ void tree_unref(struct tree *t, struct node *n) {
     return;
   }
   free_kids(t, n);
-  node_free(n);
+  cache_drop(&t->cache, n);
 }
 
 void tree_end(struct tree *t) {
@@ -51,11 +86,12 @@ void tree_end(struct tree *t) {
     tree_unref(t, t->root);
   }
   cache_end(&t->cache);
+  pages_end(t->pages);
   pthread_rwlock_destroy(&t->lock);
 }
 
 struct node *tree_new_node(struct tree *t, uint8_t level) {
-  struct node *n = node_new(level);
+  struct node *n = node_new(t->pages, level);
   if (n == NULL)
     return NULL;
   n->birth = t->generation;
@@ -66,7 +102,7 @@ struct node *tree_new_node(struct tree *t, uint8_t level) {
 
 void tree_drop_dirty(struct tree *t, struct node *n) {
   t->dirty_nodes--;
-  node_free(n);
+  cache_drop(&t->cache, n);
 }
 
 enum nacre_err tree_make_root(struct tree *t) {
@@ -81,7 +117,7 @@ enum nacre_err tree_read_node(struct tree *t, const struct ptr *ptr, uint8_t lev
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory for a node");
   enum nacre_err err = block_read(t->io, FORMAT_KIND_NODE, level, ptr, plain);
   if (err == NACRE_OK)
-    err = node_decode(plain, level, alloc_units_end(t->alloc), low, high, out);
+    err = node_decode(t->pages, plain, level, alloc_units_end(t->alloc), low, high, out);
   secmem_wipe(plain, FORMAT_NODE_BYTES);
   free(plain);
   if (err == NACRE_OK) {
@@ -144,13 +180,13 @@ enum nacre_err tree_load_missing(struct tree *t, const struct tree_missing *miss
     memcpy(retry->nonce, missing->ptr.nonce, sizeof retry->nonce);
     return err == NACRE_ERR_DAMAGED && !again ? NACRE_OK : err;
   }
-  pthread_rwlock_wrlock(&t->lock);
+  tree_lock_alone(t);
   /* Another thread may have loaded it, or its space been used again, meanwhile. */
   if (cache_find(&t->cache, &n->ptr) == NULL)
     cache_add(&t->cache, n);
   else
-    node_free(n);
-  pthread_rwlock_unlock(&t->lock);
+    cache_drop(&t->cache, n);
+  tree_unlock(t);
   return NACRE_OK;
 }
 
@@ -183,7 +219,7 @@ static enum nacre_err dirty_node(struct tree *t, struct node *n, bool moved, str
     if (n->refs > 0)
       tree_unref(t, n);
     else
-      node_free(n);
+      cache_drop(&t->cache, n);
   } else {
     d->refs = 1;
     d->state = NODE_DIRTY;

@@ -20,6 +20,7 @@ struct tree {
   uint64_t generation;          /* the running one */
   _Atomic uint64_t dirty_nodes; /* changed under the lock, read without */
   struct cache cache;
+  struct pages *pages; /* of all nodes */
   struct alloc *alloc;
   struct block_io *io;
   bool for_reading; /* nothing will be committed: what nodes are replaced, in memory, keep their blocks */
@@ -47,6 +48,12 @@ void tree_end(struct tree *t);
 /* An empty root, dirty, of generation t->generation; or the one that ptr names, read now. */
 NACRE_MUST_USE enum nacre_err tree_make_root(struct tree *t);
 NACRE_MUST_USE enum nacre_err tree_load_root(struct tree *t, const struct ptr *ptr, uint8_t level);
+
+/* Take the lock; let go of it by tree_unlock, or where it is shared by pthread_rwlock_unlock. */
+void tree_lock_alone(struct tree *t);
+void tree_lock_shared(struct tree *t);
+/* Let go of the exclusive lock. Nodes that were dropped under it are wiped and freed behind it. */
+void tree_unlock(struct tree *t);
 
 /* Fill the path to key's leaf. False if a node is missing. Caller holds the lock, shared or exclusive. */
 bool tree_find_path(struct tree *t, const struct key *key, struct tree_path *path, struct tree_missing *missing);

@@ -72,9 +72,9 @@ static enum nacre_err freeze_locked(struct tree *t, struct tree_frozen *f) {
 
 enum nacre_err tree_freeze(struct tree *t, struct tree_frozen *f) {
   *f = (struct tree_frozen){0};
-  pthread_rwlock_wrlock(&t->lock);
+  tree_lock_alone(t);
   enum nacre_err err = freeze_locked(t, f);
-  pthread_rwlock_unlock(&t->lock);
+  tree_unlock(t);
   if (err != NACRE_OK) {
     free(f->nodes);
     *f = (struct tree_frozen){0};
@@ -83,7 +83,7 @@ enum nacre_err tree_freeze(struct tree *t, struct tree_frozen *f) {
 }
 
 void tree_thaw(struct tree *t, struct tree_frozen *f) {
-  pthread_rwlock_wrlock(&t->lock);
+  tree_lock_alone(t);
   for (size_t i = 0; i < f->count; i++)
     f->nodes[i]->state = NODE_CLEAN;
   /* From the leaves up: a parent lets go of its kids when they are clean, and they are in the cache by then. */
@@ -103,16 +103,16 @@ void tree_thaw(struct tree *t, struct tree_frozen *f) {
   }
   for (size_t i = 0; i < f->count; i++)
     tree_unref(t, f->nodes[i]);
-  pthread_rwlock_unlock(&t->lock);
+  tree_unlock(t);
   free(f->nodes);
   *f = (struct tree_frozen){0};
 }
 
 void tree_frozen_free(struct tree *t, struct tree_frozen *f) {
-  pthread_rwlock_wrlock(&t->lock);
+  tree_lock_alone(t);
   for (size_t i = f->count; i > 0; i--)
     tree_unref(t, f->nodes[i - 1]);
-  pthread_rwlock_unlock(&t->lock);
+  tree_unlock(t);
   free(f->nodes);
   *f = (struct tree_frozen){0};
 }

@@ -60,12 +60,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if ((form & 3) != 0)
     plain[0] = level;
   struct node *n = NULL;
-  if (node_decode(plain, level, UNITS_END, &lowest, form & 4 ? &high : NULL, &n) == NACRE_OK) {
+  struct pages *pages;
+  FUZZ_CHECK(pages_new(&pages) == NACRE_OK);
+  if (node_decode(pages, plain, level, UNITS_END, &lowest, form & 4 ? &high : NULL, &n) == NACRE_OK) {
     node_encode(n, again);
     FUZZ_CHECK(memcmp(plain, again, FORMAT_NODE_BYTES) == 0);
     FUZZ_CHECK(n->used_bytes <= FORMAT_NODE_BYTES);
     node_free(n);
   }
+  pages_end(pages);
   free(plain);
   free(again);
   return 0;

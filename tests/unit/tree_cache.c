@@ -13,6 +13,7 @@
 #define ROOMY ((size_t)1 << 30)
 
 static struct cache cache;
+static struct pages *pages;
 static size_t node_bytes;
 
 static struct ptr pointer(uint64_t number) {
@@ -22,7 +23,7 @@ static struct ptr pointer(uint64_t number) {
 }
 
 static struct node *add(uint64_t number, uint32_t refs) {
-  struct node *n = node_new(0);
+  struct node *n = node_new(pages, 0);
   assert_non_null(n);
   n->state = NODE_CLEAN;
   n->ptr = pointer(number);
@@ -38,7 +39,8 @@ static struct node *find(uint64_t number) {
 
 static int start(void **state) {
   (void)state;
-  struct node *n = node_new(0);
+  assert_int_equal(pages_new(&pages), NACRE_OK);
+  struct node *n = node_new(pages, 0);
   assert_non_null(n);
   node_bytes = node_memory_bytes(n);
   node_free(n);
@@ -48,6 +50,7 @@ static int start(void **state) {
 static int end(void **state) {
   (void)state;
   cache_end(&cache);
+  pages_end(pages);
   return 0;
 }
 

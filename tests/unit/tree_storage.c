@@ -242,7 +242,7 @@ static struct ptr write_node(struct engine *e, struct node *n) {
 
 static struct ptr write_branch(struct engine *e, uint8_t level, uint64_t first, const struct ptr *left,
                                uint64_t second, const struct ptr *right) {
-  struct node *n = node_new(level);
+  struct node *n = node_new(e->tree.pages, level);
   struct key keys[] = {nth_key(first), nth_key(second)};
   branch_insert(n, 0, &keys[0], NULL);
   n->entries[0].ptr = *left;
@@ -252,7 +252,7 @@ static struct ptr write_branch(struct engine *e, uint8_t level, uint64_t first, 
 }
 
 static struct ptr write_leaf(struct engine *e, uint64_t i, bool empty) {
-  struct node *n = node_new(0);
+  struct node *n = node_new(e->tree.pages, 0);
   struct key key = nth_key(i);
   uint8_t value[] = {FORMAT_RECORD_VERSION};
   if (!empty)
