@@ -93,8 +93,7 @@ enum format_record {
 /* ---- Intent log ---- */
 #define FORMAT_INTENT_HALVES 2u
 #define FORMAT_INTENT_HALF_MIN_UNITS 32u
-#define FORMAT_INTENT_HALF_USUAL_UNITS 128u /* 512 KiB */
-#define FORMAT_INTENT_HALF_MAX_UNITS 4096u  /* 16 MiB: what is read at an opening is in memory */
+#define FORMAT_INTENT_HALF_MAX_UNITS 4096u /* 16 MiB: what is read at an opening is in memory */
 
 /* ---- Limits ---- */
 #define FORMAT_CHUNK_MIN_BYTES 4096u

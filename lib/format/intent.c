@@ -1,6 +1,6 @@
 /* Head, little-endian: 0 id (16)  16 number (8)  24 tag of the head before (32)  56 next inode (8)  64 inodes (8)
  *   72 sealed blocks (8)  80 sealed bytes (8)  88 bytes of items (4)  92 zero (4)  96 the body's nonce (24)
- *   120 its tag (32)  152 generation (8)  160 items, where there is no body; zeroes to the end
+ *   120 its tag (32)  152 generation (8)  160 items, as many bytes as there is room for; zeroes to the end
  * Item: 0 kind (1)  1 length of the bytes (4), and then
  *   PUT, DELETE  5 key (21)
  *   WHOLE, PART  5 inode (8)  13 chunk (8)  21 from (4; 0 for WHOLE)  25 zero (1)
@@ -31,8 +31,7 @@ void intent_head_encode(const struct intent_head *head, const uint8_t *items, ui
   writer_copy(&w, head->body_tag, sizeof head->body_tag);
   writer_u64(&w, head->generation);
   assert(w.done == INTENT_HEAD_FIXED_BYTES);
-  if (items != NULL)
-    writer_copy(&w, items, head->items_bytes);
+  writer_copy(&w, items, intent_inline_bytes(head->items_bytes));
   writer_zeroes(&w, w.left);
   assert(!w.bad);
 }
@@ -66,12 +65,10 @@ enum nacre_err intent_head_decode(const uint8_t *plain, struct intent_head *head
   *items = NULL;
   if (head->items_bytes == 0 || head->items_bytes > INTENT_ITEMS_MAX_BYTES)
     return intent_bad("its length");
-  if (intent_body_units(head->items_bytes) == 0) {
-    *items = reader_view(&r, head->items_bytes);
-    if (!bytes_all_zero(head->body_nonce, sizeof head->body_nonce) ||
-        !bytes_all_zero(head->body_tag, sizeof head->body_tag))
-      return intent_bad("it has a body and needs none");
-  }
+  *items = reader_view(&r, intent_inline_bytes(head->items_bytes));
+  if (intent_body_units(head->items_bytes) == 0 && (!bytes_all_zero(head->body_nonce, sizeof head->body_nonce) ||
+                                                    !bytes_all_zero(head->body_tag, sizeof head->body_tag)))
+    return intent_bad("it has a body and needs none");
   reader_zeroes(&r, r.left);
   if (r.bad)
     return intent_bad("reserved bytes are not zero");

@@ -2,9 +2,10 @@
  * is two halves in the container; the records of one commit stand in one half, from its start on, without gaps, and
  * the next commit's in the other.
  *
- * A record is a head of one unit: nonce (24), tag (32), ciphertext (4040), and behind it, where its items don't fit
- * into the head, a body of whole units. It counts only if it names the id that the superblock gives, its own number,
- * and the tag of the head before it: so what an earlier commit left, or somebody put there, ends the log. */
+ * A record is a head of one unit: nonce (24), tag (32), ciphertext (4040), and behind it, where its items don't all
+ * fit into the head, a body of whole units with the rest of them. It counts only if it names the id that the
+ * superblock gives, its own number, and the tag of the head before it: so what an earlier commit left, or somebody
+ * put there, ends the log. */
 #ifndef NACRE_FORMAT_INTENT_H
 #define NACRE_FORMAT_INTENT_H
 
@@ -29,18 +30,22 @@ struct intent_head {
   uint8_t body_nonce[AEAD_NONCE_BYTES], body_tag[AEAD_TAG_BYTES]; /* zeroes where there is no body */
 };
 
-/* Units of the body; 0 where the items stand in the head. */
+/* How many bytes of the items stand in the head; the others are the body's. */
+static inline uint32_t intent_inline_bytes(uint32_t items_bytes) {
+  return (uint32_t)u64_min(items_bytes, INTENT_INLINE_MAX_BYTES);
+}
+/* Units of the body; 0 where there is none. */
 static inline uint64_t intent_body_units(uint32_t items_bytes) {
-  return items_bytes > INTENT_INLINE_MAX_BYTES ? u64_ceil_div(items_bytes, FORMAT_UNIT_BYTES) : 0;
+  return u64_ceil_div(items_bytes - intent_inline_bytes(items_bytes), FORMAT_UNIT_BYTES);
 }
 
-/* items: what stands in the head, or NULL where there is a body. plain has INTENT_HEAD_PLAIN_BYTES. */
+/* items: at least what stands in the head. plain has INTENT_HEAD_PLAIN_BYTES. */
 void intent_head_encode(const struct intent_head *head, const uint8_t *items, uint8_t *plain);
 /* Whether it is of the log with that id and generation; and then, whether it has this place in it. Looked at before
  * all else. */
 bool intent_head_goes_on(const uint8_t *plain, const uint8_t id[INTENT_ID_BYTES], uint64_t generation);
 bool intent_head_is_next(const uint8_t *plain, uint64_t number, const uint8_t previous[AEAD_TAG_BYTES]);
-/* *items: a view into plain, NULL where there is a body. NACRE_ERR_DAMAGED. */
+/* *items: those in the head, a view into plain. NACRE_ERR_DAMAGED. */
 NACRE_MUST_USE enum nacre_err intent_head_decode(const uint8_t *plain, struct intent_head *head,
                                                  const uint8_t **items);
 
@@ -50,7 +55,7 @@ enum intent_kind {
   INTENT_PUT = 1,    /* a record of the tree is this from now on */
   INTENT_DELETE = 2, /* there is no such record, if there was one */
   INTENT_WHOLE = 3,  /* a chunk of a file, which is not in the tree as yet: bytes, and zeroes behind them */
-  INTENT_PART = 4    /* some bytes of a chunk that stood whole in this log before */
+  INTENT_PART = 4    /* some bytes of a chunk, over what this log, or else the commit, has of it */
 };
 
 struct intent_item {

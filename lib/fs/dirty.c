@@ -11,12 +11,20 @@ struct dirty_chunk *dirty_chunk_new(uint64_t index, uint32_t len_bytes) {
   if (chunk == NULL)
     return NULL;
   chunk->index = index;
-  chunk->logged_in = 0;
+  chunk->serial = 0;
+  chunk->logged_in = chunk->base_in = 0;
   chunk->log_from = chunk->log_to = 0;
   chunk->reserved_units = 0;
+  chunk->unread_since_ms = 0;
   chunk->len_bytes = len_bytes;
   chunk->writing = false;
+  dirty_whole(chunk);
   return chunk;
+}
+
+void dirty_fill(struct dirty_chunk *chunk, const uint8_t *stored) {
+  memcpy(chunk->data, stored, chunk->from);
+  memcpy(chunk->data + chunk->to, stored + chunk->to, chunk->len_bytes - chunk->to);
 }
 
 void dirty_chunk_free(struct dirty_chunk *chunk) {
@@ -59,6 +67,7 @@ enum nacre_err dirty_insert(struct dirty_map *map, struct dirty_chunk *chunk) {
   memmove(map->chunks + at + 1, map->chunks + at, (map->count - at) * sizeof(struct dirty_chunk *));
   map->chunks[at] = chunk;
   map->count++;
+  chunk->serial = ++map->last_serial;
   return NACRE_OK;
 }
 
@@ -67,7 +76,7 @@ void dirty_remove(struct dirty_map *map, size_t at, size_t count) {
   map->count -= count;
   if (map->count == 0) {
     free(map->chunks);
-    *map = (struct dirty_map){0};
+    *map = (struct dirty_map){.last_serial = map->last_serial};
   }
 }
 

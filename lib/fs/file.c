@@ -24,8 +24,9 @@ void file_attach(struct fs_file *file, struct inode *inode) {
   inode_ref(file->fs, inode);
   file->inode = inode;
   pthread_mutex_lock(&inode->lock);
-  file->errors_seen = inode->error_count;
-  file->losses_seen = inode->loss_count;
+  /* A loss that nobody was told of is told to who comes later: its writer may be gone since long. */
+  file->losses_seen = inode->losses_told;
+  file->errors_seen = inode->error_count - (inode->losses_told != inode->loss_count);
   pthread_mutex_unlock(&inode->lock);
 }
 
@@ -87,6 +88,7 @@ static enum nacre_err take_error(struct fs_file *file, bool *lost) {
   pthread_mutex_lock(&file->inode->lock);
   uint32_t count = file->inode->error_count, losses = file->inode->loss_count;
   enum nacre_err last = file->inode->error;
+  file->inode->losses_told = losses;
   pthread_mutex_unlock(&file->inode->lock);
   pthread_mutex_lock(&file->lock);
   bool unseen = count != file->errors_seen;
@@ -103,6 +105,7 @@ static enum nacre_err failed_behind(enum nacre_err err) {
 
 enum nacre_err fs_fsync(struct fs_file *file) {
   bool lost;
+  parts_complete(file->fs);
   ERR_TRY(engine_sync(file->fs->engine));
   enum nacre_err err = take_error(file, &lost);
   /* What failed before and was not given up is stored now. */

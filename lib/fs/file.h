@@ -34,6 +34,16 @@ struct loaded {
 NACRE_MUST_USE enum nacre_err chunk_load(struct fs *fs, struct inode *inode, uint64_t index, uint8_t *buf,
                                          struct loaded *loaded);
 
+/* The same for one that is buffered in part: whatever else of the file changes meanwhile, what is stored of it does
+ * not. */
+NACRE_MUST_USE enum nacre_err chunk_load_base(struct fs *fs, struct inode *inode, uint64_t index, uint8_t *buf);
+/* If it is buffered in part, read the rest. No lock held. */
+NACRE_MUST_USE enum nacre_err chunk_complete(struct fs *fs, struct inode *inode, uint64_t index);
+/* The same with all files, before an fsync: a record of the intent log takes none that is buffered in part, so that
+ * what it promises does not hang on whether the rest can be read later. What is left in part, since it cannot be read
+ * or is much, makes the fsync a commit, which says what is wrong. */
+void parts_complete(struct fs *fs);
+
 /* Space reserved for a change and not used up yet. */
 struct budget {
   uint64_t units;

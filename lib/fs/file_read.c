@@ -77,6 +77,21 @@ enum nacre_err chunk_load(struct fs *fs, struct inode *inode, uint64_t index, ui
   return err != NACRE_OK ? err : err_set(NACRE_ERR_IN_USE, "the file changes faster than it can be read");
 }
 
+enum nacre_err chunk_load_base(struct fs *fs, struct inode *inode, uint64_t index, uint8_t *buf) {
+  enum nacre_err err = NACRE_OK;
+  for (unsigned i = 0; i < READ_TRIES; i++) {
+    struct loaded loaded;
+    pthread_mutex_lock(&inode->lock);
+    struct view view = view_take(inode);
+    pthread_mutex_unlock(&inode->lock);
+    err = load_view(fs, inode, index, &view, buf, &loaded);
+    /* Moved by a rotation, and its place given to another. */
+    if (err != NACRE_ERR_DAMAGED || view_holds(inode, &view))
+      break;
+  }
+  return err;
+}
+
 /* ---- Reading ranges ---- */
 
 struct read {
@@ -149,12 +164,18 @@ static enum nacre_err read_chunks(struct read *r, const struct view *view, uint6
   return *again ? NACRE_OK : err;
 }
 
-/* Under the lock: copy what is buffered from r->pos on. Returns how much, 0 if r->pos is not in the dirty map. */
-static size_t copy_dirty(const struct read *r, const struct inode *inode, uint64_t index, uint32_t from) {
+/* Under the lock: copy what is buffered from r->pos on. Returns how much, 0 if r->pos is not in the dirty map, or
+ * *in_part only. */
+static size_t copy_dirty(const struct read *r, const struct inode *inode, uint64_t index, uint32_t from,
+                         bool *in_part) {
   const struct dirty_chunk *c = dirty_find(&inode->dirty, index);
+  *in_part = false;
   if (c == NULL)
     return 0;
   size_t len = (size_t)u64_min(c->len_bytes - from, r->end - r->pos);
+  *in_part = !dirty_holds(c, from, from + (uint32_t)len);
+  if (*in_part)
+    return 0;
   memcpy(read_at(r), c->data + from, len);
   return len;
 }
@@ -181,10 +202,14 @@ static enum nacre_err read_step(struct read *r, bool *again) {
     pthread_mutex_unlock(&inode->lock);
     return NACRE_OK;
   }
-  size_t copied = copy_dirty(r, inode, index, from);
+  bool in_part;
+  size_t copied = copy_dirty(r, inode, index, from, &in_part);
   uint64_t count = from == 0 && copied == 0 ? whole_chunks(r, inode, index) : 0;
   struct view view = view_take(inode);
   pthread_mutex_unlock(&inode->lock);
+  *again = in_part;
+  if (in_part)
+    return chunk_complete(r->file->fs, inode, index);
   if (copied == 0 && count == 0) {
     copied = (size_t)u64_min(chunk - from, r->end - r->pos);
     ERR_TRY(read_part(r, view.version, index, from, copied));

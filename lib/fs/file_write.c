@@ -169,6 +169,12 @@ static bool covers(const struct inode *inode, const struct chunk_change *change)
   return change->from == 0 && (change->to == inode_chunk_bytes(inode) || start + change->to >= inode->rec.size);
 }
 
+/* Wholly within the file, and without a tail: how long the file is makes no difference to it. Under the lock. */
+static bool is_midst(const struct inode *inode, uint64_t index) {
+  bool tail = (inode->rec.flags & RECORD_INODE_TAIL) && inode->tail_start / inode_chunk_bytes(inode) == index;
+  return index < last_chunk(inode) && !tail;
+}
+
 static enum nacre_err fresh_prepare(struct fs *fs, struct inode *inode, const struct chunk_change *change, bool load,
                                     struct fresh *fresh) {
   uint32_t chunk = inode_chunk_bytes(inode);
@@ -197,8 +203,15 @@ static void apply(struct inode *inode, struct dirty_chunk *c, const struct chunk
   inode->eof_stale = false;
 }
 
+/* The generation in which parts of it mean something without the whole, since they change what is stored. Not where
+ * the file ends in it, or has its tail: what is stored there is read otherwise when the size is another. */
+static uint64_t base_of(const struct fs *fs, const struct inode *inode, const struct fresh *fresh, bool part) {
+  bool same = part || (fresh->loaded && !fresh->found.past_eof && is_midst(inode, fresh->chunk->index));
+  return same ? engine_generation(fs->engine) : 0;
+}
+
 /* Under the lock: whether the change must wait for something that needs the lock released. */
-enum step { STEP_DONE, STEP_AGAIN, STEP_CLEAN_END, STEP_PREPARE, STEP_LOAD };
+enum step { STEP_DONE, STEP_AGAIN, STEP_CLEAN_END, STEP_PREPARE, STEP_LOAD, STEP_COMPLETE };
 
 static enum step change_step(struct fs *fs, struct inode *inode, const struct chunk_change *change,
                              struct fresh *fresh, struct budget *budget, bool *more, enum nacre_err *err) {
@@ -210,8 +223,12 @@ static enum step change_step(struct fs *fs, struct inode *inode, const struct ch
     pthread_cond_wait(&inode->written, &inode->lock);
     return STEP_AGAIN;
   }
+  if (c != NULL && !dirty_takes(c, change->from, change->to))
+    return STEP_COMPLETE;
   if (c == NULL) {
-    bool load = change->skip_holes || !covers(inode, change);
+    bool all = !change->skip_holes && covers(inode, change);
+    bool part = !change->skip_holes && !all && is_midst(inode, change->index);
+    bool load = !all && !part;
     if (fresh->chunk == NULL || (load && (!fresh->loaded || fresh->found.version != inode->version)))
       return load ? STEP_LOAD : STEP_PREPARE;
     if (change->skip_holes && !fresh->found.stored)
@@ -220,6 +237,11 @@ static enum step change_step(struct fs *fs, struct inode *inode, const struct ch
     if (*err != NACRE_OK || *more)
       return STEP_DONE;
     c = fresh->chunk;
+    c->base_in = base_of(fs, inode, fresh, part);
+    if (part) {
+      c->from = change->from;
+      c->to = change->to;
+    }
     fresh->chunk = NULL;
   }
   apply(inode, c, change);
@@ -240,6 +262,8 @@ enum nacre_err chunk_change(struct fs *fs, struct inode *inode, const struct chu
       err = clean_end(fs, inode, last, budget, more);
     else if (step == STEP_PREPARE || step == STEP_LOAD)
       err = fresh_prepare(fs, inode, change, step == STEP_LOAD, &fresh);
+    else if (step == STEP_COMPLETE)
+      err = chunk_complete(fs, inode, change->index);
     else
       done = step == STEP_DONE;
   }
@@ -335,6 +359,7 @@ static enum nacre_err write_piece(struct write *w) {
   budget_release(w->fs, &budget);
   if (w->pos > from)
     track_run(w, from);
+  flush_relieve(w->fs);
   return err;
 }
 

@@ -1,204 +1,17 @@
-/* Storing buffered chunks. A run of chunks is marked as being written and sealed and written with no lock held; then,
- * under the inode's lock, the records change and the chunks leave the dirty map. All in one transaction, so that a
- * commit has either all of it or nothing and the chunks still in the map. */
+/* When buffered chunks are stored: by jobs as soon as a long run is there or much is buffered, by writers where that
+ * is not enough, and by commits. How, is flush_batch.c's part. */
 #include "fs/flush.h"
 
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/err.h"
-#include "fs/map.h"
 
 #define PRESSURE_WAIT_MS 50
-
-/* One run. Invariant: chunks[0..count) are in the map and `writing`. */
-struct run {
-  struct dirty_chunk *chunks[FORMAT_EXTENT_CHUNKS_MAX];
-  const uint8_t *data[FORMAT_EXTENT_CHUNKS_MAX];
-  uint32_t count;
-  uint32_t stored;     /* chunks that go into extents: the last may be all tail */
-  uint32_t last_bytes; /* of the last one of them */
-  uint64_t tail_start;
-  uint32_t tail_bytes; /* 0: no tail */
-  const uint8_t *tail;
-  struct extent *extents; /* as many as the space allowed */
-  uint32_t extent_count;
-};
-
-/* How the last chunk of the run is stored, if the file ends in it. Under the lock. */
-static void plan_end(const struct inode *inode, struct run *run) {
-  uint32_t chunk = inode_chunk_bytes(inode);
-  const struct dirty_chunk *last = run->chunks[run->count - 1];
-  run->stored = run->count;
-  run->last_bytes = chunk;
-  run->tail_bytes = 0;
-  if (inode->rec.size / chunk != last->index || inode->rec.size % chunk == 0)
-    return;
-  uint32_t used = (uint32_t)(inode->rec.size % chunk);
-  uint32_t rest = used % FORMAT_UNIT_BYTES;
-  if (rest == 0 || rest > RECORD_TAIL_MAX_BYTES) {
-    run->last_bytes = used - rest + (rest > 0 ? FORMAT_UNIT_BYTES : 0);
-    return;
-  }
-  run->tail_bytes = rest;
-  run->tail_start = inode->rec.size - rest;
-  run->tail = last->data + (used - rest);
-  run->last_bytes = used - rest;
-  if (run->last_bytes == 0) {
-    run->stored--;
-    run->last_bytes = chunk;
-  }
-}
-
-/* Mark the first run of chunks in [first, end) that nobody is writing. False if there is none. */
-static bool pick(struct inode *inode, uint64_t first, uint64_t end, struct run *run) {
-  const struct dirty_map *map = &inode->dirty;
-  run->count = 0;
-  run->extents = NULL;
-  run->extent_count = 0;
-  for (size_t at = dirty_lower_bound(map, first); at < map->count && run->count < FORMAT_EXTENT_CHUNKS_MAX; at++) {
-    struct dirty_chunk *c = map->chunks[at];
-    if (c->index >= end)
-      break;
-    if (c->writing || (run->count > 0 && c->index != run->chunks[run->count - 1]->index + 1)) {
-      if (run->count > 0)
-        break;
-      continue;
-    }
-    c->writing = true;
-    run->chunks[run->count] = c;
-    run->data[run->count] = c->data;
-    run->count++;
-  }
-  if (run->count > 0)
-    plan_end(inode, run);
-  return run->count > 0;
-}
-
-/* Seal and write; on failure what was written is given back. */
-static enum nacre_err store(struct txn *txn, struct inode *inode, struct run *run) {
-  uint32_t chunk = inode_chunk_bytes(inode);
-  uint32_t cap = 0;
-  for (uint32_t done = 0; done < run->stored;) {
-    if (run->extent_count == cap) {
-      cap = cap == 0 ? 1 : cap * 4;
-      struct extent *extents = realloc(run->extents, cap * sizeof *extents);
-      if (extents == NULL)
-        return err_set(NACRE_ERR_NO_MEMORY, "no memory to store buffered data");
-      run->extents = extents;
-    }
-    struct extent *x = &run->extents[run->extent_count];
-    ERR_TRY(data_write(txn, run->data + done, run->stored - done, chunk, run->last_bytes, x));
-    run->extent_count++;
-    done += x->count;
-  }
-  return NACRE_OK;
-}
-
-/* What the inode's record will say. The old tail, if the run takes its place, is deleted. */
-static enum nacre_err plan_inode(struct txn *txn, struct inode *inode, const struct run *run, bool *changed) {
-  uint64_t first = run->chunks[0]->index, end = first + run->count;
-  uint64_t tail_chunk = inode->tail_start / inode_chunk_bytes(inode);
-  if (run->tail_bytes == 0 && tail_chunk >= first && tail_chunk < end)
-    ERR_TRY(map_delete_tail(txn, inode, changed));
-  if (run->tail_bytes > 0) {
-    inode->rec.flags |= RECORD_INODE_TAIL;
-    inode->tail_start = run->tail_start;
-  }
-  for (uint32_t i = 0; i < run->extent_count; i++)
-    inode->rec.units += extent_units(&run->extents[i]);
-  if (inode->rec.size / inode_chunk_bytes(inode) == end - 1)
-    inode->eof_stale = run->tail_bytes > 0;
-  inode->version++;
-  return NACRE_OK;
-}
-
-/* Change the records, in the order of their keys, so that those of many new files fill leaf after leaf. Under the
- * lock. *changed: a failure leaves half of it. */
-static enum nacre_err record(struct fs *fs, struct txn *txn, struct inode *inode, struct run *run, bool *changed) {
-  uint64_t at = run->chunks[0]->index;
-  struct map_removal removal = {.next = at, .left = UINT32_MAX};
-  enum nacre_err err = map_remove(fs, txn, inode, at + run->count, &removal);
-  *changed = removal.changed;
-  if (err != NACRE_OK)
-    return err;
-  ERR_TRY(plan_inode(txn, inode, run, changed));
-  *changed = true;
-  ERR_TRY(inode_write(txn, inode));
-  for (uint32_t i = 0; i < run->extent_count; i++) {
-    ERR_TRY(map_put(txn, inode, at, &run->extents[i]));
-    at += run->extents[i].count;
-  }
-  return run->tail_bytes > 0 ? map_put_tail(txn, inode, run->tail_start, run->tail, run->tail_bytes) : NACRE_OK;
-}
-
-static void unmark(struct inode *inode, struct run *run, enum nacre_err err) {
-  for (uint32_t i = 0; i < run->count; i++)
-    run->chunks[i]->writing = false;
-  inode->error = err;
-  inode->error_count++;
-  pthread_cond_broadcast(&inode->written);
-}
-
-/* Take the run's chunks out of the map. Under the lock. Returns the units that were reserved for them. */
-static uint64_t retire(struct fs *fs, struct inode *inode, const struct run *run) {
-  uint64_t units = 0;
-  engine_wants_commit(fs->engine);
-  dirty_remove(&inode->dirty, dirty_lower_bound(&inode->dirty, run->chunks[0]->index), run->count);
-  for (uint32_t i = 0; i < run->count; i++)
-    units += run->chunks[i]->reserved_units;
-  pthread_cond_broadcast(&inode->written);
-  return units;
-}
-
-/* Where the file's map is damaged its chunks can never be stored: they are given up, since else no commit would ever
- * succeed again, and everybody's data would be lost in the end. Under the lock. */
-static void give_up(struct inode *inode) {
-  inode->loss_count++;
-  inode->eof_stale = true;
-  inode->version++;
-}
-
-/* Store one run of [first, end) inside a transaction. *more: there may be others. */
-static enum nacre_err flush_run(struct fs *fs, struct txn *txn, struct inode *inode, uint64_t first, uint64_t end,
-                                bool *more) {
-  struct run run;
-  pthread_mutex_lock(&inode->lock);
-  *more = pick(inode, first, end, &run);
-  pthread_mutex_unlock(&inode->lock);
-  if (!*more)
-    return NACRE_OK;
-  enum nacre_err err = store(txn, inode, &run);
-  if (err == NACRE_OK)
-    err = map_prefault(fs, inode, run.chunks[0]->index, run.chunks[run.count - 1]->index);
-  bool changed = false;
-  uint64_t units = 0;
-  pthread_mutex_lock(&inode->lock);
-  if (err == NACRE_OK)
-    err = record(fs, txn, inode, &run, &changed);
-  bool lost = err == NACRE_ERR_DAMAGED && !changed;
-  if (err != NACRE_OK)
-    unmark(inode, &run, err);
-  if (lost)
-    give_up(inode);
-  if (err == NACRE_OK || lost) {
-    units = retire(fs, inode, &run);
-    inode_unlist_clean(fs, inode);
-  }
-  pthread_mutex_unlock(&inode->lock);
-  if (err == NACRE_OK || lost) {
-    inode_count_dirty(fs, -(int64_t)((uint64_t)run.count * inode_chunk_bytes(inode)));
-    space_release(fs->engine, units);
-    for (uint32_t i = 0; i < run.count; i++)
-      dirty_chunk_free(run.chunks[i]);
-  }
-  if (err != NACRE_OK && changed)
-    err = txn_abort(txn, err);
-  for (uint32_t i = 0; err != NACRE_OK && !changed && i < run.extent_count; i++)
-    data_free(txn, &run.extents[i]);
-  free(run.extents);
-  return lost ? NACRE_OK : err;
-}
+/* From that part of what may be buffered on, workers store what waits, so that writers need not. */
+#define RELIEF_PART 2u
+/* So many inodes that have nothing to store, one after the other, are enough. */
+#define RELIEF_TRIES 64u
 
 /* What only the inode's record has to say. */
 static enum nacre_err flush_attr(struct fs *fs, struct txn *txn, struct inode *inode) {
@@ -212,12 +25,12 @@ static enum nacre_err flush_attr(struct fs *fs, struct txn *txn, struct inode *i
   return err == NACRE_ERR_DAMAGED ? txn_abort(txn, err) : err;
 }
 
-/* A run in a transaction of its own. */
+/* A batch in a transaction of its own. */
 static enum nacre_err flush_once(struct fs *fs, struct inode *inode, uint64_t first, uint64_t end, bool *more) {
   struct txn txn;
   *more = false;
   ERR_TRY(txn_begin(fs->engine, TXN_FLUSH, FORMAT_EXTENT_CHUNKS_MAX + 3, &txn));
-  enum nacre_err err = flush_run(fs, &txn, inode, first, end, more);
+  enum nacre_err err = flush_batch(fs, &txn, inode, first, end, more);
   txn_end(&txn);
   return err;
 }
@@ -227,7 +40,7 @@ static enum nacre_err flush_inode(struct fs *fs, struct inode *inode, struct txn
   bool more = true;
   while (more) {
     if (txn != NULL)
-      ERR_TRY(flush_run(fs, txn, inode, 0, UINT64_MAX, &more));
+      ERR_TRY(flush_batch(fs, txn, inode, 0, UINT64_MAX, &more));
     else
       ERR_TRY(flush_once(fs, inode, 0, UINT64_MAX, &more));
   }
@@ -248,20 +61,24 @@ struct job {
   uint64_t first, end;
 };
 
+static void job_ended(struct fs *fs) {
+  pthread_mutex_lock(&fs->dirty_lock);
+  fs->jobs--;
+  pthread_cond_broadcast(&fs->dirty_less);
+  pthread_mutex_unlock(&fs->dirty_lock);
+}
+
 static void job_run(void *arg) {
   struct job *job = arg;
   struct fs *fs = job->fs;
   bool more = true;
   enum nacre_err err = NACRE_OK;
-  /* A failure is kept in the inode for fsync and close; the data stays buffered for the next flush. */
+  /* A failure is kept in the inode for fsync; the data stays buffered for the next flush. */
   while (more && err == NACRE_OK)
     err = flush_once(fs, job->inode, job->first, job->end, &more);
   inode_put(fs, job->inode);
   free(job);
-  pthread_mutex_lock(&fs->dirty_lock);
-  fs->jobs--;
-  pthread_cond_broadcast(&fs->dirty_less);
-  pthread_mutex_unlock(&fs->dirty_lock);
+  job_ended(fs);
 }
 
 void flush_submit(struct fs *fs, struct inode *inode, uint64_t first, uint64_t count) {
@@ -282,8 +99,6 @@ void flush_drain(struct fs *fs) {
     pthread_cond_wait(&fs->dirty_less, &fs->dirty_lock);
   pthread_mutex_unlock(&fs->dirty_lock);
 }
-
-/* ---- Pressure ---- */
 
 /* The inode at the head of the list, which has waited longest, with a reference; it goes to the end, so that the next
  * caller finds another. */
@@ -306,6 +121,50 @@ static struct inode *oldest_dirty(struct fs *fs) {
   pthread_mutex_unlock(&fs->dirty_lock);
   return inode;
 }
+
+/* ---- Relief ---- */
+
+static bool much_is_buffered(struct fs *fs) {
+  return atomic_load(&fs->dirty_bytes) > fs->dirty_max_bytes / RELIEF_PART;
+}
+
+/* One batch of the inode that has waited longest. False where that gave nothing. */
+static bool relieve_once(struct fs *fs) {
+  bool more = false;
+  struct inode *inode = oldest_dirty(fs);
+  if (inode == NULL)
+    return false;
+  enum nacre_err err = flush_once(fs, inode, 0, UINT64_MAX, &more);
+  inode_put(fs, inode);
+  return err == NACRE_OK && more;
+}
+
+/* Failures are kept in the inodes, and the rest is for who comes next: a writer, or the commit. */
+static void relief_run(void *arg) {
+  struct fs *fs = arg;
+  for (unsigned idle = 0; idle < RELIEF_TRIES && much_is_buffered(fs);)
+    idle = relieve_once(fs) ? 0 : idle + 1;
+  pthread_mutex_lock(&fs->dirty_lock);
+  fs->relieving = false;
+  pthread_mutex_unlock(&fs->dirty_lock);
+  job_ended(fs);
+}
+
+void flush_relieve(struct fs *fs) {
+  if (!much_is_buffered(fs) || workers_count(fs->workers) == 0)
+    return;
+  pthread_mutex_lock(&fs->dirty_lock);
+  bool start = !fs->relieving;
+  if (start) {
+    fs->relieving = true;
+    fs->jobs++;
+  }
+  pthread_mutex_unlock(&fs->dirty_lock);
+  if (start)
+    workers_submit(fs->workers, relief_run, fs);
+}
+
+/* ---- Pressure ---- */
 
 static void wait_for_less(struct fs *fs) {
   struct timespec until;

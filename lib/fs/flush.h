@@ -9,8 +9,15 @@ static inline uint64_t flush_run_chunks(const struct inode *inode) {
   return u64_min((1u << 20) >> inode->rec.chunk_log2, FORMAT_EXTENT_CHUNKS_MAX);
 }
 
+/* Store a batch of chunks of [first, end) that nobody else is writing, inside a transaction of class TXN_FLUSH.
+ * *more: there was one, and may be others. */
+NACRE_MUST_USE enum nacre_err flush_batch(struct fs *fs, struct txn *txn, struct inode *inode, uint64_t first,
+                                          uint64_t end, bool *more);
+
 /* Let a worker store chunks [first, first + count). Outside of transactions, without the inode's lock. */
 void flush_submit(struct fs *fs, struct inode *inode, uint64_t first, uint64_t count);
+/* Have a worker store what has waited longest, if more is buffered than needs to be. */
+void flush_relieve(struct fs *fs);
 /* Wait until there is room for more buffered data, storing some: of this inode, or of the one that waits longest.
  * Outside of transactions, without locks of inodes. */
 NACRE_MUST_USE enum nacre_err flush_pressure(struct fs *fs, struct inode *inode);

@@ -6,6 +6,7 @@
 
 #include "base/env.h"
 #include "base/err.h"
+#include "fs/file.h"
 #include "fs/flush.h"
 #include "fs/intent.h"
 #include "fs/reclaim.h"
@@ -94,6 +95,12 @@ enum nacre_err fs_make_root(struct fs *fs, uint32_t uid, uint32_t gid, uint32_t 
 enum nacre_err fs_sync(struct fs *fs) {
   reclaim_zombies(fs);
   return engine_commit(fs->engine);
+}
+
+enum nacre_err fs_sync_lightly(struct fs *fs) {
+  reclaim_zombies(fs);
+  parts_complete(fs);
+  return engine_sync(fs->engine);
 }
 
 void fs_statfs(struct fs *fs, struct nacre_statfs *out) {

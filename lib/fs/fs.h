@@ -48,6 +48,8 @@ NACRE_MUST_USE enum nacre_err fs_move_extent(struct fs *fs, const struct key *ke
 
 /* Make everything done so far durable. */
 NACRE_MUST_USE enum nacre_err fs_sync(struct fs *fs);
+/* The same, by a record of the intent log where that will do. */
+NACRE_MUST_USE enum nacre_err fs_sync_lightly(struct fs *fs);
 /* out->struct_size is left alone. */
 void fs_statfs(struct fs *fs, struct nacre_statfs *out);
 /* Buffered data not yet written, and all that is held by buffers and cached inodes. */

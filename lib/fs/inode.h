@@ -51,6 +51,7 @@ struct inode {
   struct dirty_map dirty;
   uint32_t error_count; /* failures of write-behind */
   uint32_t loss_count;  /* those of them whose data was given up */
+  uint32_t losses_told; /* the loss_count that some handle has reported last */
   enum nacre_err error; /* the last one */
   bool attr_dirty;
   bool eof_stale;
@@ -92,7 +93,8 @@ struct fs {
   pthread_cond_t dirty_less; /* buffers were freed, or a job ended */
   struct inode *dirty_first, *dirty_last;
   uint64_t dirty_inodes, dirty_inodes_max;
-  uint64_t jobs; /* queued or running; under dirty_lock */
+  uint64_t jobs;  /* queued or running; under dirty_lock */
+  bool relieving; /* one of them stores what waits longest */
 
   pthread_mutex_t zombie_lock;
   struct inode *zombies;

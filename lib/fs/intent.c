@@ -1,6 +1,13 @@
 /* A record of the intent log has what is in memory alone: inodes' records, which are put into the tree for it, and
- * the buffered chunks that have changed, which stay buffered. A chunk stands whole in the log before parts of it do:
- * what it was made from may be stored otherwise than it was when a replay looks for it. */
+ * the buffered chunks that have changed, which stay buffered.
+ *
+ * Of a chunk the record has the bytes that changed, where a replay finds the others: in a record before, or as the
+ * commit stored them. The second holds because
+ *   - a freeze leaves no chunk in a dirty map; so one that is there now came in this generation,
+ *   - where base_in is this generation, it was then what the extents say, byte for byte: no tail, no end of the file,
+ *   - those extents are the commit's: since its freeze none was written or freed, for that asks for a commit
+ *     (data_write, data_free), and a record is not made where one is asked for,
+ *   - what a commit reaches is not overwritten while that commit, or the one after it, is the newest. */
 #include "fs/intent.h"
 
 #include <stdlib.h>
@@ -15,6 +22,8 @@
 /* Looking through more than that for what has changed costs as much as a commit. */
 #define INODES_MAX 64u
 #define DIRTY_MAX_BYTES (128u << 20)
+/* Each costs a read, and is forgotten. */
+#define MISSED_MAX 65536u
 
 /* ---- Writing ---- */
 
@@ -41,13 +50,24 @@ static bool count_chunk(struct fs *fs, const struct dirty_chunk *c, uint64_t gen
   return fs->log_chunk_bytes <= INTENT_CHUNKS_MAX_BYTES;
 }
 
-static bool log_chunk(const struct inode *inode, struct dirty_chunk *c, uint64_t generation, struct writer *items) {
-  struct intent_item item = {.kind = INTENT_PART, .ino = inode->ino, .index = c->index};
-  bool whole = c->logged_in != generation;
+/* Where it cannot be stored the commit says so, and who waits for it hears of it. */
+static bool can_be_stored(struct fs *fs, const struct inode *inode, const struct dirty_chunk *c) {
+  struct mapped mapped;
+  enum nacre_err err = map_find(fs, inode, c->index, c->index, false, &mapped);
+  return err == NACRE_OK || err == NACRE_ERR_NOT_FOUND;
+}
+
+static bool log_chunk(struct fs *fs, const struct inode *inode, struct dirty_chunk *c, uint64_t generation,
+                      struct writer *items) {
+  if (!dirty_is_whole(c)) /* once it is, it stays so: no record hangs on what can be read later */
+    return false;
+  bool first = c->logged_in != generation;
+  bool whole = first && c->base_in != generation;
+  struct intent_item item = {.kind = whole ? INTENT_WHOLE : INTENT_PART, .ino = inode->ino, .index = c->index};
   if (!whole && c->log_from == c->log_to)
     return true;
-  if (whole)
-    item.kind = INTENT_WHOLE;
+  if (first && !(count_chunk(fs, c, generation) && can_be_stored(fs, inode, c)))
+    return false;
   item.from = whole ? 0 : c->log_from;
   item.bytes = c->data + item.from;
   item.len = whole ? without_zeroes_behind(c) : c->log_to - c->log_from;
@@ -58,21 +78,11 @@ static bool log_chunk(const struct inode *inode, struct dirty_chunk *c, uint64_t
   return true;
 }
 
-/* Where it cannot be stored the commit says so, and who waits for it hears of it. */
-static bool can_be_stored(struct fs *fs, const struct inode *inode, const struct dirty_chunk *c) {
-  struct mapped mapped;
-  enum nacre_err err = map_find(fs, inode, c->index, c->index, false, &mapped);
-  return err == NACRE_OK || err == NACRE_ERR_NOT_FOUND;
-}
-
 static bool log_inode(struct fs *fs, struct txn *txn, struct inode *inode, struct writer *items) {
   bool fits = true;
   pthread_mutex_lock(&inode->lock);
-  for (size_t i = 0; i < inode->dirty.count && fits; i++) {
-    struct dirty_chunk *c = inode->dirty.chunks[i];
-    fits = c->logged_in == txn->generation || (count_chunk(fs, c, txn->generation) && can_be_stored(fs, inode, c));
-    fits = fits && log_chunk(inode, c, txn->generation, items);
-  }
+  for (size_t i = 0; i < inode->dirty.count && fits; i++)
+    fits = log_chunk(fs, inode, inode->dirty.chunks[i], txn->generation, items);
   pthread_mutex_unlock(&inode->lock);
   return fits;
 }
@@ -109,8 +119,9 @@ enum nacre_err intent_hook(void *arg, struct txn *txn, struct writer *items, boo
 
 struct replay {
   struct fs *fs;
-  bool reading;   /* it stays in memory: no space is needed */
-  uint64_t bytes; /* of chunks */
+  bool reading;    /* it stays in memory: no space is needed */
+  uint64_t bytes;  /* of chunks */
+  unsigned missed; /* parts that mean nothing */
 };
 
 static enum nacre_err makes_no_sense(void) {
@@ -142,19 +153,43 @@ static enum nacre_err buffer_for_reading(struct fs *fs, struct inode *inode, str
   return err;
 }
 
-static enum nacre_err new_chunk(struct replay *r, struct inode *inode, uint64_t index, struct dirty_chunk **out) {
+/* What a part changes, where the chunk does not stand in the log before. What cannot be read stays as it is: who
+ * reads the file hears of it, now and later. *missed: it is so, and the part means nothing. */
+static enum nacre_err load_base(struct replay *r, struct inode *inode, struct dirty_chunk *c, bool *missed) {
+  struct loaded loaded;
+  if ((inode->rec.flags & RECORD_INODE_TAIL) && inode->tail_start / inode_chunk_bytes(inode) == c->index)
+    return makes_no_sense();
+  enum nacre_err err = chunk_load(r->fs, inode, c->index, c->data, &loaded);
+  *missed = err == NACRE_ERR_DAMAGED || err == NACRE_ERR_IO;
+  if (*missed && ++r->missed > MISSED_MAX)
+    return makes_no_sense();
+  /* It may be read the next time: then it shall be there. */
+  if (err == NACRE_ERR_IO)
+    r->reading |= engine_replay_missed(r->fs->engine);
+  return *missed ? NACRE_OK : err;
+}
+
+/* *out NULL: it cannot be had. */
+static enum nacre_err new_chunk(struct replay *r, struct inode *inode, const struct intent_item *item,
+                                struct dirty_chunk **out) {
   r->bytes += inode_chunk_bytes(inode);
+  *out = NULL;
   if (r->bytes > INTENT_CHUNKS_MAX_BYTES)
     return makes_no_sense();
-  struct dirty_chunk *c = dirty_chunk_new(index, inode_chunk_bytes(inode));
+  struct dirty_chunk *c = dirty_chunk_new(item->index, inode_chunk_bytes(inode));
   if (c == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "no memory for buffered data");
-  enum nacre_err err = r->reading ? buffer_for_reading(r->fs, inode, c) : file_buffer_again(r->fs, inode, c);
-  if (err != NACRE_OK)
+  bool missed = false;
+  enum nacre_err err = item->kind == INTENT_PART ? load_base(r, inode, c, &missed) : NACRE_OK;
+  if (err == NACRE_OK && !missed)
+    err = r->reading ? buffer_for_reading(r->fs, inode, c) : file_buffer_again(r->fs, inode, c);
+  if (err != NACRE_OK || missed) {
+    r->bytes -= inode_chunk_bytes(inode);
     dirty_chunk_free(c);
-  else
-    *out = c;
-  return err;
+    return err;
+  }
+  *out = c;
+  return NACRE_OK;
 }
 
 static enum nacre_err take_chunk(struct replay *r, struct inode *inode, const struct intent_item *item) {
@@ -162,10 +197,10 @@ static enum nacre_err take_chunk(struct replay *r, struct inode *inode, const st
   if (!S_ISREG(inode->rec.mode) || item->from + item->len > inode_chunk_bytes(inode) ||
       item->index >= u64_ceil_div(inode->rec.size, inode_chunk_bytes(inode)))
     return makes_no_sense();
-  if (c == NULL && item->kind == INTENT_PART)
-    return makes_no_sense();
   if (c == NULL)
-    ERR_TRY(new_chunk(r, inode, item->index, &c));
+    ERR_TRY(new_chunk(r, inode, item, &c));
+  if (c == NULL)
+    return NACRE_OK;
   if (item->kind == INTENT_WHOLE)
     memset(c->data, 0, c->len_bytes);
   memcpy(c->data + item->from, item->bytes, item->len);

@@ -202,7 +202,8 @@ static struct inode *settle(struct fs *fs, struct shard *shard, struct inode *in
     atomic_fetch_add(&fs->zombie_count, 1);
     return NULL;
   }
-  if (inode->listed)
+  /* A loss that nobody was told of is for who opens it next. */
+  if (inode->listed || inode->loss_count != inode->losses_told)
     return NULL;
   lru_add(shard, inode);
   if (shard->lru_count <= fs->shard_lru_max)

@@ -155,6 +155,9 @@ enum nacre_err file_set_size(struct fs *fs, struct inode *inode, uint64_t size) 
   pthread_mutex_unlock(&inode->lock);
   if (size > old)
     return grow(fs, inode, size);
+  /* What is stored behind its new end must not come back when it grows again. */
+  if (size < old && size % inode_chunk_bytes(inode) != 0)
+    ERR_TRY(chunk_complete(fs, inode, size / inode_chunk_bytes(inode)));
   bool done = false;
   while (!done)
     ERR_TRY(shrink_step(fs, inode, size, &done));

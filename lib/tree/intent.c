@@ -7,11 +7,16 @@
 
 #include <assert.h>
 
-/* A half is as long as this part of what the container may grow to, within the format's limits. */
-#define HALF_PART 128u
+/* A half is as long as a part of what the container may grow to: of a small one a larger part, up to the first bound.
+ */
+#define HALF_PART_SMALL 128u
+#define HALF_SMALL_UNITS 128u /* 512 KiB */
+#define HALF_PART 512u
+#define HALF_UNITS 512u /* 2 MiB: at an opening it is read, and what it has is in memory */
 
-static_assert(NACRE_VOLUME_SIZE_MIN_BYTES / FORMAT_UNIT_BYTES / HALF_PART >= FORMAT_INTENT_HALF_MIN_UNITS,
+static_assert(NACRE_VOLUME_SIZE_MIN_BYTES / FORMAT_UNIT_BYTES / HALF_PART_SMALL >= FORMAT_INTENT_HALF_MIN_UNITS,
               "the smallest container has an area, too");
+static_assert(HALF_UNITS <= FORMAT_INTENT_HALF_MAX_UNITS, "a half is of a length that the format has");
 static_assert(FORMAT_UNIT_BYTES + INTENT_ITEMS_MAX_BYTES <= BUFFER_BYTES, "a record fits a buffer");
 
 void intent_start(struct intent *in) {
@@ -26,7 +31,8 @@ void intent_end(struct intent *in) {
 
 enum nacre_err intent_place(struct engine *e) {
   struct superblock_intent *area = &e->durable.intent;
-  const uint64_t half = u64_min(e->units_limit / HALF_PART, FORMAT_INTENT_HALF_USUAL_UNITS);
+  const uint64_t half = u64_max(u64_min(e->units_limit / HALF_PART_SMALL, HALF_SMALL_UNITS),
+                                u64_min(e->units_limit / HALF_PART, HALF_UNITS));
   struct run run;
   const uint64_t units = half * FORMAT_INTENT_HALVES;
   ERR_TRY(alloc_take(&e->alloc, ALLOC_LOW, units, units, 1, &run));
@@ -91,8 +97,11 @@ void intent_committed(struct engine *e) {
 
 /* ---- A record ---- */
 
+/* So that those that the head has no room for begin where the body does. */
+#define ITEMS_OFFSET (FORMAT_UNIT_BYTES - INTENT_INLINE_MAX_BYTES)
+
 struct record {
-  uint8_t *buf; /* a unit for the head, and the items behind it */
+  uint8_t *buf; /* a unit for the head, and the body's */
   struct writer items;
   bool fits;
 };
@@ -166,17 +175,18 @@ static enum nacre_err capture(struct engine *e, struct record *rec, struct inten
 /* Seal in place. The body's units follow the head's. */
 static enum nacre_err seal_record(struct engine *e, struct record *rec, struct intent_head *head, uint64_t units) {
   uint8_t plain[INTENT_HEAD_PLAIN_BYTES], *body = rec->buf + FORMAT_UNIT_BYTES;
+  const uint32_t body_bytes = head->items_bytes - intent_inline_bytes(head->items_bytes);
   const uint64_t body_units = units - 1;
   struct ptr p = {.birth = head->generation};
   if (body_units > 0) {
     p.len_bytes = (uint32_t)(body_units * FORMAT_UNIT_BYTES);
-    memset(body + head->items_bytes, 0, p.len_bytes - head->items_bytes);
+    memset(body + body_bytes, 0, p.len_bytes - body_bytes);
     ERR_TRY(block_seal(&e->io, FORMAT_KIND_INTENT_BODY, 0, &p, body, body));
     memcpy(head->body_nonce, p.nonce, sizeof head->body_nonce);
     memcpy(head->body_tag, p.tag, sizeof head->body_tag);
   }
   block_sealed(&e->io, &head->sealed_blocks, &head->sealed_bytes);
-  intent_head_encode(head, body_units > 0 ? NULL : body, plain);
+  intent_head_encode(head, rec->buf + ITEMS_OFFSET, plain);
   p.len_bytes = INTENT_HEAD_PLAIN_BYTES;
   enum nacre_err err =
       block_seal(&e->io, FORMAT_KIND_INTENT_HEAD, 0, &p, plain, rec->buf + AEAD_NONCE_BYTES + AEAD_TAG_BYTES);
@@ -205,13 +215,12 @@ static enum nacre_err write_record(struct engine *e, struct record *rec, struct 
   return NACRE_OK;
 }
 
-/* The items' room: what is left of the half, less the head. */
+/* The items' room: what is left of the half, less the head's own fields. */
 static size_t room(const struct engine *e) {
   const uint64_t left = e->durable.intent.half_units - e->intent.used_units;
   if (left == 0)
     return 0;
-  return left == 1 ? INTENT_INLINE_MAX_BYTES
-                   : (size_t)u64_min((left - 1) * FORMAT_UNIT_BYTES, INTENT_ITEMS_MAX_BYTES);
+  return (size_t)u64_min(left * FORMAT_UNIT_BYTES - ITEMS_OFFSET, INTENT_ITEMS_MAX_BYTES);
 }
 
 enum nacre_err intent_run(struct engine *e, bool *done) {
@@ -224,7 +233,7 @@ enum nacre_err intent_run(struct engine *e, bool *done) {
   struct intent_head head = {0};
   if (rec.buf == NULL)
     return NACRE_OK; /* the commit says so, if it has none either */
-  rec.items = writer_make(rec.buf + FORMAT_UNIT_BYTES, bytes);
+  rec.items = writer_make(rec.buf + ITEMS_OFFSET, bytes);
   enum nacre_err err = capture(e, &rec, &head);
   head.items_bytes = (uint32_t)rec.items.done;
   *done = err == NACRE_OK && rec.fits;
@@ -235,7 +244,7 @@ enum nacre_err intent_run(struct engine *e, bool *done) {
   } else {
     err = NACRE_OK; /* nothing was written: what is wrong the commit says */
   }
-  secmem_wipe(rec.buf + FORMAT_UNIT_BYTES, rec.items.done);
+  secmem_wipe(rec.buf + ITEMS_OFFSET, rec.items.done);
   buffer_give(e, rec.buf);
   return err;
 }

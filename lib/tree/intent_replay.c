@@ -77,7 +77,8 @@ static enum nacre_err open_body(struct finder *f, uint8_t *buf, bool *there) {
   memcpy(p.tag, f->head.body_tag, sizeof p.tag);
   enum nacre_err err = block_read(&f->e->io, FORMAT_KIND_INTENT_BODY, 0, &p, buf);
   *there = err == NACRE_OK;
-  if (*there && !bytes_all_zero(buf + f->head.items_bytes, p.len_bytes - f->head.items_bytes))
+  const uint32_t used = f->head.items_bytes - intent_inline_bytes(f->head.items_bytes);
+  if (*there && used < p.len_bytes && !bytes_all_zero(buf + used, p.len_bytes - used))
     return err_set(NACRE_ERR_DAMAGED, "a record of the intent log does not end in zeroes");
   return err == NACRE_ERR_DAMAGED ? NACRE_OK : err;
 }
@@ -97,16 +98,16 @@ static enum nacre_err keep(struct intent *in, uint8_t *items, uint32_t len) {
 }
 
 static enum nacre_err take_items(struct finder *f, const uint8_t *items, bool *there) {
+  const uint32_t in_head = intent_inline_bytes(f->head.items_bytes);
   const uint64_t body_bytes = intent_body_units(f->head.items_bytes) * FORMAT_UNIT_BYTES;
-  const size_t len = (size_t)u64_max(body_bytes, f->head.items_bytes);
+  const size_t len = (size_t)(in_head + body_bytes);
   uint8_t *copy = malloc(len);
   if (copy == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory for the intent log");
   enum nacre_err err = NACRE_OK;
-  if (items != NULL)
-    memcpy(copy, items, f->head.items_bytes);
-  else
-    err = open_body(f, copy, there);
+  memcpy(copy, items, in_head);
+  if (body_bytes > 0)
+    err = open_body(f, copy + in_head, there);
   if (err == NACRE_OK && *there)
     err = keep(&f->e->intent, copy, f->head.items_bytes);
   if (err != NACRE_OK || !*there) {
@@ -291,6 +292,19 @@ enum nacre_err engine_replay(struct engine *e, engine_replay_fn fn, void *arg) {
   }
   committer_release(e);
   return err;
+}
+
+bool engine_replay_missed(struct engine *e) {
+  struct intent *in = &e->intent;
+  snprintf(in->why, sizeof in->why, "what the intent log changes cannot be read: %s", err_message());
+  in->damaged = true;
+  pthread_mutex_lock(&e->state_lock);
+  bool reads = e->read_only || e->failed, accepted = e->options.accept_gap;
+  e->fell_back_before = true;
+  pthread_mutex_unlock(&e->state_lock);
+  if (!reads && !accepted)
+    (void)engine_fail(e, err_set(NACRE_ERR_IO, "%s", in->why));
+  return reads || !accepted;
 }
 
 /* What is in memory may be half of it. */

@@ -95,13 +95,14 @@ static uint64_t write_record(struct feed *f, struct block_io *io, uint64_t unit,
   const uint64_t units = intent_body_units(head.items_bytes);
   if (units > 0) {
     p.len_bytes = (uint32_t)(units * FORMAT_UNIT_BYTES);
-    memcpy(body, items, w.done);
+    memset(body, 0, p.len_bytes);
+    memcpy(body, items + INTENT_INLINE_MAX_BYTES, w.done - INTENT_INLINE_MAX_BYTES);
     FUZZ_CHECK(block_seal(io, FORMAT_KIND_INTENT_BODY, 0, &p, body, body) == NACRE_OK);
     FUZZ_CHECK(store_write(io->store, body, p.len_bytes, (unit + 1) * FORMAT_UNIT_BYTES) == NACRE_OK);
     memcpy(head.body_nonce, p.nonce, sizeof head.body_nonce);
     memcpy(head.body_tag, p.tag, sizeof head.body_tag);
   }
-  intent_head_encode(&head, units > 0 ? NULL : items, plain);
+  intent_head_encode(&head, items, plain);
   for (unsigned n = feed_u8(f) % 4; n > 2; n--)
     plain[feed_u16(f) % sizeof plain] = feed_u8(f);
   p.len_bytes = INTENT_HEAD_PLAIN_BYTES;

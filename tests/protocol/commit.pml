@@ -13,7 +13,7 @@
  *     choose_generation generation_with_slot
  *   lib/tree/alloc.c: alloc_take alloc_give
  *   lib/tree/alloc_log.c: alloc_freeze group_delta alloc_durable alloc_mark_pending
- *   lib/tree/spacelog.c: spacelog_plan plan_record plan_checkpoint pending_bits spacelog_write
+ *   lib/tree/spacelog.c: spacelog_plan plan_record plan_checkpoint encode_map waiting_find spacelog_write
  *   lib/tree/spacelog_load.c: spacelog_load load_checkpoint read_chain apply_record
  *   lib/tree/tree_freeze.c: tree_freeze tree_write_frozen
  *   lib/tree/data.c: data_write data_free
@@ -464,7 +464,7 @@ inline plan_log() {
 #endif
     g_ck[u] = u;
     g_count[u] = 0;
-    /* plan_checkpoint, pending_bits */
+    /* plan_checkpoint, waiting_find */
 #ifdef BREAK_CHECKPOINT
     l_a[u] = used & ~(pending_old | pending_new);
     l_b[u] = 0;

@@ -29,6 +29,10 @@ REFUSED, FELL_BACK = 2, 3
 LAX = ("an inode of too late a generation",)
 
 
+def body_units(items):
+    return -(-max(0, len(items) - INTENT_INLINE_BYTES) // UNIT)
+
+
 class Record:
     """One record to seal; a test changes its fields. `head` has (offset, struct code, value) to write over the rest."""
 
@@ -56,13 +60,14 @@ class Sealer:
     def record(self, record, tag_before):
         """The bytes of head and body, and the head's tag field."""
         length = len(record.items) if record.length is None else record.length
-        nonce, tag, body, inline = bytes(24), bytes(32), b"", b""
-        if len(record.items) > INTENT_INLINE_BYTES:
-            plain = (record.items + record.end).ljust(-(-len(record.items) // UNIT) * UNIT, b"\0")
+        nonce, tag, body, inline = bytes(24), bytes(32), b"", record.items[:INTENT_INLINE_BYTES]
+        units = body_units(record.items)
+        if units:
+            plain = (record.items[INTENT_INLINE_BYTES:] + record.end).ljust(units * UNIT, b"\0")
             nonce, tag, body = self.seal(INTENT_BODY, record.body_birth, plain)
             body = body[:-1] + bytes([body[-1] ^ record.body_flip])
         else:
-            inline = record.items + record.end
+            inline += record.end
         before = tag_before if record.before is None else record.before
         plain = bytearray(struct.pack("<16sQ32sQQQQII24s32sQ", record.id, record.number, before, record.next_inode,
                                       record.inodes, 0, 0, length, 0, nonce, tag, record.generation) + inline)
@@ -261,16 +266,16 @@ def forge_bodies(forger):
     forger.change("a body that does not open, of a head that makes no sense", "after the length",
                   setter(body_flip=1, head=[(92, "<I", 1)]), at)
     forger.change("a body's end", "end of an intent record's body", setter(end=b"x"), at)
-    forger.change("items where there is a body", "where there is a body", patch(4039, "B", 1), at)
+    forger.change("an item in the head of a record with a body", "kind 255", patch(160, "B", 0xff), at)
     # A body of which the last unit is behind the half, and whole.
-    used = sum(1 + (-(-len(r.items) // UNIT) if len(r.items) > INTENT_INLINE_BYTES else 0) for r in forger.records)
+    used = sum(1 + body_units(r.items) for r in forger.records)
     rest, big = forger.superblock.intent_units - used, forger.names[b"big"]
     forger.checks.check("the half has room for a test", 8 < rest < 128, rest)
     for units, fits in ((rest - 1, True), (rest, False)):
-        items, room = b"", units * UNIT
+        items, room = b"", INTENT_INLINE_BYTES + units * UNIT
         while room > INTENT_ITEM_BYTES:
             items += item(PART, place(big, 0), b"y" * min(room - INTENT_ITEM_BYTES, 16000))
-            room = units * UNIT - len(items)
+            room = INTENT_INLINE_BYTES + units * UNIT - len(items)
         forger.run("a body that " + ("just fits" if fits else "reaches over the half's end"),
                    forger.with_one_more(items), None, len(forger.records) + fits)
 
@@ -279,7 +284,7 @@ def forge_bytes(forger):
     """Records that are torn, and what is left of others."""
     places, at = [], 0
     for record in forger.records:
-        body = -(-len(record.items) // UNIT) if len(record.items) > INTENT_INLINE_BYTES else 0
+        body = body_units(record.items)
         places.append((at, body))
         at += UNIT * (1 + body)
     original = forger.original
@@ -298,7 +303,7 @@ def forge_bytes(forger):
 
 
 def forge_items(forger):
-    big, folder, cut = (forger.names[name] for name in (b"big", b"many", b"cut"))
+    big, folder, cut, small = (forger.names[name] for name in (b"big", b"many", b"cut", b"many/5"))
     inode = key_of(big, INODE, 0)
     chunk = place(big, 0)
     whole = item(WHOLE, chunk, b"x")
@@ -323,7 +328,8 @@ def forge_items(forger):
             ("a chunk behind the end", item(WHOLE, place(big, 1000), b"x"), "behind the end"),
             ("a chunk that begins at the end", item(WHOLE, place(cut, 192), b"x"), "behind the end"),
             ("a chunk of a number that overflows", item(WHOLE, place(big, 1 << 60), b"x"), "behind the end"),
-            ("a part of a chunk that is not there", item(PART, place(big, 3), b"x"), "not in the log"),
+            ("a part over the tail's chunk", item(PART, place(small, 0), b"x"), "over the tail's chunk"),
+            ("a part behind the end", item(PART, place(big, 1000), b"x"), "behind the end"),
             ("a part of no bytes", whole + item(PART, chunk, b""), "a part of 0"),
             ("a part behind the chunk's end", whole + item(PART, place(big, 0, 16384), b"x"), "a chunk of"),
             ("a part that reaches over its end", whole + item(PART, place(big, 0, 16383), b"xy"), "a chunk of"),
@@ -332,6 +338,9 @@ def forge_items(forger):
     for what, items in (
             ("a delete of what is not there", item(DELETE, key_of(big, TAIL, 5), b"")),
             ("a chunk of an inode that is not there", item(WHOLE, place(1 << 40, 7), b"x")),
+            ("a part over what is stored", item(PART, place(big, 3, 9000), b"xy")),
+            ("a part over a hole", item(PART, place(cut, 60, 16383), b"x")),
+            ("a part, and then the whole", item(PART, place(big, 3), b"xy") + item(WHOLE, place(big, 3), b"z")),
             ("a whole chunk of no bytes", item(WHOLE, chunk, b"")),
             ("a part that is longer than what the chunk has", whole + item(PART, place(big, 0, 9000), b"yy")),
             ("two whole chunks, the second shorter", item(WHOLE, chunk, b"z" * 9000) + whole)):

@@ -271,20 +271,31 @@ static void test_intent_log(void **state) {
   little = false;
 }
 
-/* Let the file's first extent contradict its inode, as nothing but decay in memory or an enemy would. */
-static void spoil_map(struct engine *e, uint64_t ino) {
-  uint8_t value[EXTENT_VALUE_MAX_BYTES];
-  struct extent *x = calloc(1, sizeof *x);
-  struct key key = key_make(ino, FORMAT_RECORD_EXTENT, 0);
-  struct txn txn;
-  size_t len;
-  ok(tree_get(e, &key, value, sizeof value, &len));
-  ok(extent_decode(value, len, engine_units_end(e), x));
-  x->chunk_bytes = x->last_bytes = 4096;
-  ok(txn_begin(e, TXN_NORMAL, 1, &txn));
-  ok(tree_put(&txn, &key, value, extent_encode(x, value)));
-  txn_end(&txn);
-  free(x);
+/* The writer of a file that can't take it has closed it: who opens and syncs it is told, once. */
+static void test_a_loss_outlives_its_writer(void **state) {
+  (void)state;
+  static uint8_t data[2 * 16384] = {1};
+  struct volume v;
+  struct fs_file *bad, *later;
+  const unsigned flags = NACRE_O_READ | NACRE_O_WRITE;
+  volume_make(&v, 64 * MIB, 1, 8 * MIB, 16384);
+  ok(fs_create(v.fs, 1, "bad", 3, 0600, flags, &root_caller, NULL, &bad));
+  const uint64_t ino = fs_file_ino(bad);
+  ok(fs_write(bad, data, sizeof data, 0));
+  ok(fs_sync(v.fs));
+  spoil_map(v.e, ino);
+  ok(fs_write(bad, data, 16384, 0));
+  fs_close(bad);
+  ok(fs_sync(v.fs));
+  ok(fs_open(v.fs, ino, NACRE_O_READ, &later));
+  assert_int_equal(fs_fsync(later), NACRE_ERR_DAMAGED);
+  ok(fs_fsync(later));
+  fs_close(later);
+  ok(fs_open(v.fs, ino, NACRE_O_READ, &later));
+  ok(fs_file_error(later));
+  ok(fs_fsync(later));
+  fs_close(later);
+  volume_end(&v);
 }
 
 /* What is written to a file that can't take it is lost, and its writer is told; nobody else loses anything. */
@@ -325,10 +336,11 @@ static void test_damaged_map(void **state) {
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_alone),        cmocka_unit_test(test_workers),
-                                     cmocka_unit_test(test_tight_memory), cmocka_unit_test(test_small_chunks),
-                                     cmocka_unit_test(test_large_chunks), cmocka_unit_test(test_intent_log),
-                                     cmocka_unit_test(test_damaged_map)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_alone),        cmocka_unit_test(test_workers),
+      cmocka_unit_test(test_tight_memory), cmocka_unit_test(test_small_chunks),
+      cmocka_unit_test(test_large_chunks), cmocka_unit_test(test_intent_log),
+      cmocka_unit_test(test_damaged_map),  cmocka_unit_test(test_a_loss_outlives_its_writer)};
   if (argc > 1) {
     for (uint64_t seed = strtoull(argv[1], NULL, 10), end = seed + 20; seed < end; seed++) {
       little = seed % 2 == 1;

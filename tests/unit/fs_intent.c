@@ -46,15 +46,6 @@ static struct fs_file *make(struct volume *v, const char *name) {
   return file;
 }
 
-static struct fs_file *find(struct volume *v, const char *name) {
-  struct fs_file *file;
-  struct nacre_attr attr;
-  ok(fs_lookup(v->fs, 1, name, strlen(name), &attr));
-  ok(fs_open(v->fs, attr.ino, NACRE_O_READ | NACRE_O_WRITE, &file));
-  fs_unpin(v->fs, attr.ino, 1);
-  return file;
-}
-
 static bool exists(struct volume *v, const char *name) {
   struct nacre_attr attr;
   enum nacre_err err = fs_lookup(v->fs, 1, name, strlen(name), &attr);
@@ -107,7 +98,7 @@ static void end(struct volume *v, struct fs_file *file) {
 static void crash(struct volume *v, struct fs_file **file) {
   fs_close(*file);
   volume_crash(v);
-  *file = find(v, "file");
+  *file = volume_find(v, "file");
 }
 
 static void test_one_write_and_one_sync(void **state) {
@@ -119,7 +110,7 @@ static void test_one_write_and_one_sync(void **state) {
   engine_close(v.e);
   count_calls(&v);
   volume_start(&v);
-  file = find(&v, "file");
+  file = volume_find(&v, "file");
   fill(file, 2, 4096, 0);
   ok(fs_fsync(file)); /* an opening's first is a commit */
   for (unsigned i = 0; i < 20; i++) {
@@ -200,10 +191,39 @@ static void test_names(void **state) {
   assert_int_equal(v.replays, 1);
   assert_true(exists(&v, "dir") && exists(&v, "new"));
   assert_false(exists(&v, "gone") || exists(&v, "small") || exists(&v, "renamed"));
-  small = find(&v, "new");
+  small = volume_find(&v, "new");
   expect(small, 5, 1000, 0);
   fs_close(small);
   fs_close(make(&v, "another")); /* of a number that nobody has */
+  end(&v, file);
+}
+
+/* What programs do that want a name to be durable: a new file, over an old one, away again; and each time all of it.
+ */
+static void test_folders(void **state) {
+  (void)state;
+  struct volume v;
+  struct fs_file *file = start(&v);
+  for (unsigned i = 0; i < 10; i++) {
+    struct fs_file *next = make(&v, "next");
+    fill(next, (uint8_t)i, 3000 * (i + 1), 0);
+    ok(fs_fsync(next));
+    fs_close(next);
+    ok(fs_rename(v.fs, 1, "next", 4, 1, "kept", 4, 0));
+    ok(fs_sync_lightly(v.fs));
+    fs_close(make(&v, "journal"));
+    ok(fs_sync_lightly(v.fs));
+    ok(fs_unlink(v.fs, 1, "journal", 7));
+    ok(fs_sync_lightly(v.fs));
+    assert_int_equal(v.e->intent.number, 4 * (i + 1));
+  }
+  crash(&v, &file);
+  assert_int_equal(v.replays, 1);
+  assert_false(exists(&v, "next") || exists(&v, "journal"));
+  struct fs_file *kept = volume_find(&v, "kept");
+  assert_int_equal(size_of(kept), 30000);
+  expect(kept, 9, 30000, 0);
+  fs_close(kept);
   end(&v, file);
 }
 
@@ -297,14 +317,14 @@ static void told_and_accepted(struct volume *v, uint8_t byte) {
   shut(v, file);
   open_as(v, (struct engine_options){.accept_gap = true}, volume_keys(v));
   assert_true(info_of(v).fell_back && !info_of(v).read_only);
-  file = find(v, "file");
+  file = volume_find(v, "file");
   expect(file, byte, 10, 0);
   fill(file, 77, 10, 0);
   ok(fs_fsync(file));
   shut(v, file);
   open_as(v, (struct engine_options){0}, volume_keys(v));
   assert_false(info_of(v).fell_back || info_of(v).read_only);
-  file = find(v, "file");
+  file = volume_find(v, "file");
   expect(file, 77, 10, 0);
   end(v, file);
 }
@@ -399,7 +419,7 @@ static void test_unreadable_unit(void **state) {
     /* Nothing says that there was anything. */
     open_as(&v, (struct engine_options){0}, volume_keys(&v));
     assert_false(info_of(&v).fell_back || info_of(&v).read_only);
-    file = find(&v, "file");
+    file = volume_find(&v, "file");
     expect(file, 2, 10, 0);
     end(&v, file);
   }
@@ -430,7 +450,7 @@ static void test_epochs(void **state) {
   shut(&v, file);
   for (unsigned i = 0; i < 3; i++) {
     open_as(&v, (struct engine_options){0}, two_epochs(&v, raw));
-    file = find(&v, "file");
+    file = volume_find(&v, "file");
     expect(file, 2, 100, 0);
     expect(file, 1, 100, 50000);
     if (i < 2)
@@ -486,7 +506,7 @@ static void test_read_only(void **state) {
   assert_int_equal(writes, 0);
   volume_start(&v);
   ok(fs_recover(v.fs));
-  file = find(&v, "file");
+  file = volume_find(&v, "file");
   expect(file, 9, 50, 99);
   end(&v, file);
 }
@@ -578,6 +598,7 @@ int main(void) {
       cmocka_unit_test(test_one_write_and_one_sync),
       cmocka_unit_test(test_bytes),
       cmocka_unit_test(test_names),
+      cmocka_unit_test(test_folders),
       cmocka_unit_test(test_what_is_committed),
       cmocka_unit_test(test_chunks_are_bounded),
       cmocka_unit_test(test_torn_body),

@@ -97,6 +97,32 @@ static inline void volume_end(struct volume *v) {
   store_close(&v->store);
 }
 
+/* Let the file's first extent contradict its inode, as nothing but decay in memory or an enemy would. */
+static inline void spoil_map(struct engine *e, uint64_t ino) {
+  uint8_t value[EXTENT_VALUE_MAX_BYTES];
+  struct extent *x = calloc(1, sizeof *x);
+  struct key key = key_make(ino, FORMAT_RECORD_EXTENT, 0);
+  struct txn txn;
+  size_t len;
+  ok(tree_get(e, &key, value, sizeof value, &len));
+  ok(extent_decode(value, len, engine_units_end(e), x));
+  x->chunk_bytes = x->last_bytes = 4096;
+  ok(txn_begin(e, TXN_NORMAL, 1, &txn));
+  ok(tree_put(&txn, &key, value, extent_encode(x, value)));
+  txn_end(&txn);
+  free(x);
+}
+
+/* The root folder's, for reading and writing. */
+static inline struct fs_file *volume_find(struct volume *v, const char *name) {
+  struct fs_file *file;
+  struct nacre_attr attr;
+  ok(fs_lookup(v->fs, 1, name, strlen(name), &attr));
+  ok(fs_open(v->fs, attr.ino, NACRE_O_READ | NACRE_O_WRITE, &file));
+  fs_unpin(v->fs, attr.ino, 1);
+  return file;
+}
+
 /* ---- What the records of a committed state must agree on ---- */
 
 struct seen {

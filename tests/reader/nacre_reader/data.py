@@ -19,13 +19,14 @@ def stored_pieces(container, found, on_damage):
         numbers.add(tail.start // inode.chunk_size)
     for number in sorted(numbers):
         offset, plain = number * inode.chunk_size, b""
-        if number in found.chunks:
-            plain = found.chunks[number]
-        elif number in places:
-            try:
-                plain = container.open_chunk(*places[number])
-            except Damaged as error:
-                on_damage(offset, error)
+        def stored(number=number):
+            return container.open_chunk(*places[number]) if number in places else b""
+
+        try:
+            plain = found.chunks[number].over(stored) if number in found.chunks else stored()
+        except Damaged as error:
+            on_damage(offset, error)
+        if number not in found.chunks:
             # What is behind the place of the tail meant nothing when the extent was the newest.
             if found.tail is not None:
                 plain = plain[:max(0, found.tail.start - offset)]

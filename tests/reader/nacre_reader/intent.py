@@ -29,20 +29,47 @@ class Head:
     @property
     def body_units(self):
         need(1 <= self.length <= INTENT_ITEMS_BYTES, "an intent record of %d bytes" % self.length)
-        return -(-self.length // UNIT) if self.length > INTENT_INLINE_BYTES else 0
+        return -(-self.body_length // UNIT)
+
+    @property
+    def body_length(self):
+        return max(0, self.length - INTENT_INLINE_BYTES)
 
     def check(self, least_inode):
         need(least_inode <= self.next_inode <= INODES_MAX, "an intent record's next inode is %d" % self.next_inode)
         need(self.inodes < self.next_inode, "an intent record has more inodes than numbers were given")
         self.fields.zero(92, 4, "the field after the length")
-        if self.body_units:
-            self.fields.zero(160, INTENT_INLINE_BYTES, "the place of the items where there is a body")
-        else:
+        if not self.body_units:
             self.fields.zero(96, 56, "a body's nonce and tag where there is none")
             self.fields.zero(160 + self.length, INTENT_INLINE_BYTES - self.length, "the end")
 
     def inline_items(self):
-        return self.fields.bytes(160, self.length)
+        return self.fields.bytes(160, self.length - self.body_length)
+
+
+class Overlay:
+    """What the log has of one chunk: the whole of it, or parts that go over what the commit stores there."""
+
+    def __init__(self):
+        self.whole, self.parts = None, []
+
+    def put_whole(self, data):
+        self.whole, self.parts = bytes(data), []
+
+    def put_part(self, offset, data):
+        self.parts.append((offset, data))
+
+    @property
+    def end(self):
+        return max([len(self.whole or b"")] + [offset + len(data) for offset, data in self.parts])
+
+    def over(self, stored):
+        """The chunk; `stored` gives what extents have, and is asked only where that is needed."""
+        plain = bytearray(stored() if self.whole is None else self.whole)
+        for offset, data in self.parts:
+            plain.extend(bytes(max(0, offset + len(data) - len(plain))))
+            plain[offset:offset + len(data)] = data
+        return bytes(plain)
 
 
 class Log:
@@ -108,8 +135,8 @@ class Log:
             body = self._unseal(INTENT_BODY, head.body_nonce, head.body_tag, sealed)
         except Damaged:
             return None
-        need_zero(body[head.length:], "the end of an intent record's body")
-        return head, body[:head.length]
+        need_zero(body[head.body_length:], "the end of an intent record's body")
+        return head, head.inline_items() + body[:head.body_length]
 
     def _unseal_head(self, sealed):
         for epoch in self.container.keys if self.records == 0 else [self.epoch]:
@@ -161,16 +188,13 @@ class Log:
         chunk, offset = self._place(where)
         need(offset == 0, "a whole chunk that begins at %d" % offset)
         need(len(data) <= CHUNK_MAX_BYTES, "a chunk of %d bytes" % len(data))
-        self.chunks[chunk] = bytearray(data)
+        self.chunks.setdefault(chunk, Overlay()).put_whole(data)
 
     def _part(self, where, data):
         chunk, offset = self._place(where)
-        need(chunk in self.chunks, "a part of a chunk that is not in the log")
         need(1 <= len(data) and offset + len(data) <= CHUNK_MAX_BYTES,
              "a part of %d bytes at %d of a chunk" % (len(data), offset))
-        whole = self.chunks[chunk]
-        whole.extend(bytes(max(0, offset + len(data) - len(whole))))
-        whole[offset:offset + len(data)] = data
+        self.chunks.setdefault(chunk, Overlay()).put_part(offset, data)
 
 
 class View:
@@ -222,7 +246,7 @@ class Replayed:
         for (inode, number), data in self.log.chunks.items():
             found = objects.get(inode)
             if found is not None and found.inode is not None:
-                found.chunks[number] = bytes(data)
+                found.chunks[number] = data
                 size += found.inode.chunk_size
         need(size <= INTENT_CHUNKS_BYTES, "the intent log has %d bytes of chunks" % size)
 

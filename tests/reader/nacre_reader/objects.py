@@ -36,9 +36,11 @@ class Object:
             need(not self.extents and self.tail is None and not self.chunks, "data of what is no file")
         elif not self.orphan:
             self._check_file()
-        for number, data in self.chunks.items():
-            need(len(data) <= inode.chunk_size, "a chunk of %d bytes in the intent log" % len(data))
+        for number, overlay in self.chunks.items():
+            need(overlay.end <= inode.chunk_size, "a chunk of %d bytes in the intent log" % overlay.end)
             need(number * inode.chunk_size < inode.size, "a chunk of the intent log behind the end of the file")
+            need(overlay.whole is not None or self.tail is None or self.tail.start // inode.chunk_size != number,
+                 "a part over the tail's chunk")
 
     def _check_file(self):
         inode = self.inode
