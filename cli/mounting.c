@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -226,8 +227,11 @@ static void note_owner(const struct mounting *mounting, nacre_volume *vol) {
 
 static int serve(const struct mounting *mounting, int pipe) {
   struct starting starting = {.mounting = mounting, .pipe = pipe};
-  const struct volume_request request = {
-      .path = mounting->volume, .options = &mounting->open, .read_only = mounting->mount.read_only, .threads = -1};
+  const struct volume_request request = {.path = mounting->volume,
+                                         .options = &mounting->open,
+                                         .read_only = mounting->mount.read_only,
+                                         .threads = -1,
+                                         .waiting = mount_waiting};
   nacre_volume *vol = NULL;
   int code = volume_open(&request, &vol);
   if (code == EXIT_DONE) {
@@ -296,7 +300,17 @@ static int serve_in_background(const struct mounting *mounting) {
   return wait_ready(ends[0], child);
 }
 
+/* Before there are threads. glibc gives each a heap of its own, and what one frees another cannot use: after random
+ * writes the process was twice as large as what it held. The library's buffers are large, so that threads seldom meet
+ * at the one heap. */
+static void share_heap(void) {
+#ifdef M_ARENA_MAX
+  (void)mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 int mounting_run(struct mounting *mounting) {
+  share_heap();
   char *volume = realpath(mounting->volume, NULL);
   char *dir = mountpoint_resolve(mounting->dir);
   char *header = volume_header.path != NULL ? realpath(volume_header.path, NULL) : NULL;

@@ -238,6 +238,7 @@ int volume_open(const struct volume_request *request, nacre_volume **out) {
                                             .threads = request->threads,
                                             .commit_interval_ms = request->commit_interval_ms,
                                             .kdf_memory_max_bytes = request->options->kdf_memory_max_bytes,
+                                            .waiting = request->waiting,
                                             .cancel = interrupt_catch()};
   if (request->backup != NULL) {
     open_options.header_backup = request->backup->bytes;

@@ -61,6 +61,7 @@ struct volume_request {
   const nacre_credential *cred;       /* NULL: from the options or the terminal */
   nacre_credential **kept;            /* NULL, or gets the credential that opened it, the caller's to free */
   uint32_t commit_interval_ms;        /* 0: the library's default */
+  void (*waiting)(void *arg);         /* as in nacre_open_options, with an `arg` of NULL */
   const struct volume_backup *backup; /* NULL: the container's own header */
 };
 

@@ -36,13 +36,14 @@ static enum opened_want open_want(const struct mount *m, nacre_file *file, int f
 }
 
 static void describe_open(const struct mount *m, struct opened_file *opened, struct fuse_file_info *fi) {
-  bool reads_only = (fi->flags & O_ACCMODE) == O_RDONLY;
   opened->no_atime = (fi->flags & O_NOATIME) != 0;
   fi->fh = (uint64_t)(uintptr_t)opened;
   fi->direct_io = opened->direct;
   /* What is read from the kernel's pages is not heard of here. With strict times at least each opening is. */
   fi->keep_cache = !opened->direct && atomic_load_explicit(&m->atime, memory_order_relaxed) != MOUNT_ATIME_STRICT;
-  fi->noflush = reads_only; /* closing it has no error of ours to report */
+  /* Errors of write-behind are fsync's to report, as on other filesystems, so that closing asks nothing of us. Where
+   * the kernel holds writes back it does so all the same. */
+  fi->noflush = !m->options->writeback;
 }
 
 void files_answer_open(struct mount *m, fuse_req_t req, const struct fuse_file_info *fi) {

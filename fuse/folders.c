@@ -105,5 +105,5 @@ void folders_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_
   (void)ino;
   (void)datasync;
   (void)fi;
-  reply_result(req, nacre_volume_sync(session_of(req)->vol));
+  reply_result(req, nacre_volume_fsync(session_of(req)->vol));
 }

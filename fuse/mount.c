@@ -77,6 +77,11 @@ static enum nacre_err run(struct mount *m, mount_ready_fn ready, void *arg) {
   return err;
 }
 
+void mount_waiting(void *unused) {
+  (void)unused;
+  receive_waiting();
+}
+
 enum nacre_err mount_run(nacre_volume *vol, const char *mountpoint, const struct mount_options *o,
                          mount_ready_fn ready, void *arg) {
   char *absolute = realpath(mountpoint, NULL);

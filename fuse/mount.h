@@ -48,6 +48,9 @@ NACRE_MUST_USE enum nacre_err mount_check(const char *mountpoint, const struct m
 /* Called once, from any thread: NACRE_OK as soon as the mount answers, or what hindered it. */
 typedef void (*mount_ready_fn)(void *arg, enum nacre_err err, const char *message);
 
+/* To be the `waiting` of the volume's nacre_open_options: another thread receives while one waits for the medium. */
+void mount_waiting(void *unused);
+
 /* Mount, call `ready`, serve until the mount is gone (umount, `nacre umount`, SIGTERM, SIGINT, SIGHUP, idleness),
  * then close every file, commit and return the commit's result. Only one at a time in a process: it takes SIGTERM,
  * SIGINT, SIGHUP and SIGUSR1, ignores SIGPIPE, and puts them back at the end. The volume stays the caller's.

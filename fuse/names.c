@@ -48,7 +48,7 @@ void names_changed(struct mount *m, fuse_req_t req, fuse_ino_t folder) {
 }
 
 enum nacre_err names_settle(const struct mount *m) {
-  return m->options->dirsync || m->options->sync ? nacre_volume_sync(m->vol) : NACRE_OK;
+  return m->options->dirsync || m->options->sync ? nacre_volume_fsync(m->vol) : NACRE_OK;
 }
 
 /* A name was taken out of a folder, or not. */

@@ -1,6 +1,7 @@
 #include "fuse/receive.h"
 
 #include "fuse/dates.h"
+#include "fuse/near.h"
 
 #include <errno.h>
 #include <linux/fuse.h>
@@ -21,6 +22,8 @@
 #define DRAIN_INTERVAL_NS 1000000L
 /* A read or write of that much is handed on: another thread may receive meanwhile. */
 #define LONG_BYTES (128u << 10)
+/* So many syncs are handed on after one that took so long that the watch took the lead away. */
+#define SLOW_SYNCS 32u
 /* A request that was there at once shows a queue, one that was waited for shows none. In between says nothing. */
 #define QUEUED_NS 3000
 #define WAITED_NS 8000
@@ -40,6 +43,7 @@ struct receiver {
   unsigned queued, waited;      /* requests in a row */
   atomic_ullong free_handed;    /* how often it was seen by itself to have no request */
   atomic_bool following;        /* has none, and waits for a lead */
+  struct near near;
   struct fuse_buf buf;
 };
 
@@ -57,6 +61,7 @@ struct receivers {
   sem_t one_ended; /* or more */
   atomic_uint ended_count;
   atomic_ullong answered; /* requests */
+  atomic_uint slow_syncs; /* so many are handed on; more or less, where two count */
   unsigned count;
   struct receiver *list;
 };
@@ -168,25 +173,61 @@ static void watch_wake(struct receivers *all) {
 
 /* ---- Receiving ---- */
 
-static bool takes_long(const struct fuse_buf *buf) {
+/* The lead of this thread, while it answers a request, and its turn. */
+static _Thread_local struct receiver *answering;
+static _Thread_local unsigned long long answering_turn;
+
+static bool request_is_there(const struct receivers *all) {
+  struct pollfd waiting = {.fd = fuse_session_fd(all->session), .events = POLLIN};
+  return poll(&waiting, 1, 0) > 0;
+}
+
+void receive_waiting(void) {
+  struct receiver *r = answering;
+  if (r == NULL || !request_is_there(r->all))
+    return;
+  unsigned long long turn = answering_turn;
+  answering = NULL;
+  if (atomic_compare_exchange_strong(&r->turn, &turn, turn + 1))
+    lead_give(r->all);
+}
+
+/* A sync may be over in a moment, and then is no more than a short one. */
+enum duration { DURATION_SHORT, DURATION_SYNC, DURATION_LONG };
+
+/* *client: the thread whose request it is, as far as that is known. */
+static enum duration request_duration(const struct fuse_buf *buf, pid_t *client) {
   struct fuse_in_header header;
   struct fuse_read_in io; /* a write's begins in the same way */
+  *client = 0;
   if (buf->flags & FUSE_BUF_IS_FD || buf->size < sizeof header)
-    return true;
+    return DURATION_LONG;
   memcpy(&header, buf->mem, sizeof header);
+  *client = (pid_t)header.pid;
   switch (header.opcode) {
   case FUSE_FSYNC:
   case FUSE_FSYNCDIR:
-    return true;
+    return DURATION_SYNC;
   case FUSE_READ:
   case FUSE_WRITE:
     if (buf->size < sizeof header + sizeof io)
-      return false;
+      return DURATION_SHORT;
     memcpy(&io, (const char *)buf->mem + sizeof header, sizeof io);
-    return io.size >= LONG_BYTES;
+    return io.size >= LONG_BYTES ? DURATION_LONG : DURATION_SHORT;
   default:
-    return false;
+    return DURATION_SHORT;
   }
+}
+
+/* Whether to let another thread receive first. That wakes one up, and moves the client's next request to another
+ * core: for a sync only where somebody waits already, or where syncs are slow. */
+static bool is_handed_on(struct receivers *all, enum duration duration) {
+  if (duration != DURATION_SYNC)
+    return duration == DURATION_LONG;
+  unsigned slow = atomic_load(&all->slow_syncs);
+  if (slow > 0)
+    atomic_store(&all->slow_syncs, slow - 1);
+  return slow > 0 || request_is_there(all);
 }
 
 /* Answer it as the leader. False when the lead was taken away meanwhile. */
@@ -194,7 +235,10 @@ static bool answer_leading(struct receiver *r) {
   unsigned long long busy = atomic_fetch_add(&r->turn, 1) + 1;
   if (!atomic_load(&r->all->watching))
     watch_wake(r->all);
+  answering = r;
+  answering_turn = busy;
   fuse_session_process_buf(r->all->session, &r->buf);
+  answering = NULL;
   return atomic_compare_exchange_strong(&r->turn, &busy, busy + 1);
 }
 
@@ -229,16 +273,24 @@ static bool lead(struct receiver *r) {
       return false;
     }
     dates_fit_request(&r->buf);
-    if (!lead_is_wanted(r, now_ns() - before_ns) || takes_long(&r->buf)) {
+    pid_t client;
+    enum duration duration = request_duration(&r->buf, &client);
+    if (!lead_is_wanted(r, now_ns() - before_ns) || is_handed_on(all, duration)) {
+      near_free(&r->near);
       lead_give(all);
       fuse_session_process_buf(all->session, &r->buf);
       atomic_fetch_add(&all->answered, 1);
       return true;
     }
+    near_request(&r->near, client);
     bool still_leads = answer_leading(r);
     atomic_fetch_add(&all->answered, 1);
-    if (!still_leads)
+    if (!still_leads) {
+      if (duration == DURATION_SYNC)
+        atomic_store(&all->slow_syncs, SLOW_SYNCS);
+      near_free(&r->near);
       return true;
+    }
   }
 }
 

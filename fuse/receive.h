@@ -6,6 +6,7 @@
  *
  * A lead changes hands
  *   - before a request that takes long for sure: fsync, or the reading or writing of many pages;
+ *   - from a leader that is about to wait for the medium while another request is there already;
  *   - from a leader that has been busy with one request for a millisecond or two, which a watch finds out;
  * and there are more leads while requests queue up, as many as cores at most, and fewer again when they don't.
  */
@@ -17,5 +18,8 @@
 /* Serve requests with so many threads until the session has ended. 0, or a negative errno. A signal that has a
  * handler and comes after `ending` was set ends it too, as soon as all is received that the kernel was to write. */
 int receive_loop(struct fuse_session *session, unsigned threads, const atomic_bool *ending);
+
+/* The calling thread is about to wait for the medium. Nothing where it is no leader. */
+void receive_waiting(void);
 
 #endif

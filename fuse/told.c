@@ -1,6 +1,8 @@
 #include "fuse/told.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -19,7 +21,7 @@ struct slot {
 
 struct told {
   atomic_ullong changes;
-  pthread_mutex_t lock; /* guards the slots; nothing is called under it */
+  pthread_mutex_t lock; /* guards the slots; nothing that waits is called under it */
   struct slot slots[SLOTS];
 };
 
@@ -47,11 +49,22 @@ static uint32_t now_s(void) {
   return (uint32_t)now.tv_sec;
 }
 
+static bool exists(pid_t thread) {
+  return kill(thread, 0) == 0 || errno != ESRCH;
+}
+
+/* Whether `former`, which was about before `thread`, has ended. `thread` waits for us: where not even that one is to
+ * be found, the numbers are not of our namespace of processes and say nothing. */
+static bool has_ended(pid_t former, pid_t thread) {
+  return former > 0 && !exists(former) && exists(thread);
+}
+
 /* Note who is about; a thread from outside of the mount's namespace of processes is 0, and may be any. True where it
- * was another one a while ago. Locked. */
+ * was another one a while ago, which may still have an answer to take. Locked. */
 static bool slot_enter(struct slot *slot, pid_t thread) {
   uint32_t at_s = now_s();
-  if (thread <= 0 || (slot->thread != 0 && slot->thread != thread))
+  bool another = slot->thread != 0 && slot->thread != thread;
+  if (thread <= 0 || (another && slot->shared_s != at_s && !has_ended(slot->thread, thread)))
     slot->shared_s = at_s;
   slot->thread = thread;
   return slot->shared_s != 0 && at_s - slot->shared_s <= REMEMBERED_S;

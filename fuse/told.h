@@ -10,7 +10,7 @@
  *     that there is something to remember before he sees what. So the first answer after a change is not to be
  *     remembered, and the second, which puts nothing new in its place, is.
  * Both cost a request, or half of one, for each change. A thread waits for its answers: where only one is about, as
- * in most folders, neither can happen, and neither is done.
+ * in most folders, or each has ended before the next one came, neither can happen, and neither is done.
  *
  * Invariants: `changes` goes up after a change and before the table is asked whom to contradict. An answer is entered
  * into the table before `changes` is compared with what it was when the attributes were read. So either the change

@@ -324,6 +324,12 @@ struct nacre_open_options {
   const void *header_backup;
   size_t header_backup_bytes; /* NACRE_HEADER_BYTES */
   bool header_backup_force;
+  /* Called by a thread that is about to wait until the medium has read something, of the caller's or of the library's
+   * own, several at once; for containers that are files or devices of the host alone, and where the system can tell.
+   * A server can let another thread receive its next request. Locks of the library may be held: return soon, and
+   * call nothing of it. Not called after the volume was closed. */
+  void (*waiting)(void *arg);
+  void *waiting_arg;
 };
 
 /* Open a volume. Exclusive: NACRE_ERR_IN_USE while any process (this one included) has it open, except that
@@ -340,6 +346,9 @@ NACRE_API void nacre_volume_abandon(nacre_volume *vol);
 /* Make everything done so far durable; concurrent calls share one commit. NACRE_OK for a volume that was opened
  * read-only, the failure for one that went read-only. */
 NACRE_CALL enum nacre_err nacre_volume_sync(nacre_volume *vol);
+/* The same, as nacre_fsync does it: where little has changed that is a record of the intent log and no commit. The
+ * next opening brings it back; space that was freed is free after commits only. */
+NACRE_CALL enum nacre_err nacre_volume_fsync(nacre_volume *vol);
 
 struct nacre_volume_info {
   size_t struct_size;
@@ -486,7 +495,9 @@ NACRE_CALL enum nacre_err nacre_seek_hole(nacre_file *file, uint64_t offset_byte
 NACRE_CALL enum nacre_err nacre_fstat(nacre_file *file, struct nacre_attr *attr);
 NACRE_CALL enum nacre_err nacre_ftruncate(nacre_file *file, uint64_t size_bytes);
 NACRE_CALL enum nacre_err nacre_fsync(nacre_file *file);
-/* An error of write-behind that no call has reported yet, then forgets it (for close and flush). */
+/* An error of write-behind that no call on this handle has reported yet, then forgets it. nacre_fsync reports those
+ * that have cost data, also one from before the handle was opened if no handle has reported it; the data of the
+ * others is stored by then. */
 NACRE_CALL enum nacre_err nacre_file_error(nacre_file *file);
 /* Frees the handle. An unlinked file whose last handle and pin go away is deleted. */
 NACRE_API void nacre_close(nacre_file *file);

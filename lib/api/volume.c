@@ -60,6 +60,8 @@ static enum nacre_err options_take(const struct nacre_open_options *theirs, stru
       .anchor_ctx = o.anchor_ctx,
       .accept_rollback = o.accept_rollback,
       .hold_rekey = o.hold_rekey,
+      .waiting = o.waiting,
+      .waiting_arg = o.waiting_arg,
   };
   out->use_expect_fingerprint = o.use_expect_fingerprint;
   memcpy(out->expect_fingerprint, o.expect_fingerprint, sizeof out->expect_fingerprint);
@@ -101,10 +103,10 @@ static void discard(nacre_volume *vol) {
 }
 
 /* Read-only, there is nothing to commit; but a volume that failed must not keep quiet about it. */
-static enum nacre_err sync_all(nacre_volume *vol) {
+static enum nacre_err sync_all(nacre_volume *vol, enum nacre_err (*sync)(struct fs *fs)) {
   struct engine_info info;
   engine_get_info(vol->v->engine, &info);
-  return info.read_only && !info.failed ? NACRE_OK : fs_sync(vol->v->fs);
+  return info.read_only && !info.failed ? NACRE_OK : sync(vol->v->fs);
 }
 
 enum nacre_err nacre_volume_close(nacre_volume *vol) {
@@ -113,7 +115,7 @@ enum nacre_err nacre_volume_close(nacre_volume *vol) {
     return NACRE_OK;
   ERR_TRY(handle_volume(vol));
   rekey_hold(vol->v);
-  enum nacre_err err = sync_all(vol);
+  enum nacre_err err = sync_all(vol, fs_sync);
   if (err == NACRE_OK)
     err = engine_trim(vol->v->engine);
   if (err == NACRE_OK)
@@ -129,7 +131,12 @@ void nacre_volume_abandon(nacre_volume *vol) {
 
 enum nacre_err nacre_volume_sync(nacre_volume *vol) {
   ERR_TRY(handle_volume(vol));
-  return sync_all(vol);
+  return sync_all(vol, fs_sync);
+}
+
+enum nacre_err nacre_volume_fsync(nacre_volume *vol) {
+  ERR_TRY(handle_volume(vol));
+  return sync_all(vol, fs_sync_lightly);
 }
 
 enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info) {

@@ -301,6 +301,7 @@ enum nacre_err volume_open(struct store *store, const struct volume_options *opt
     return err_set(NACRE_ERR_NO_MEMORY, "out of memory");
   }
   v->store = *store;
+  store_on_wait(&v->store, options->waiting, options->waiting_arg);
   v->memory_bytes = options->memory_bytes;
   v->header_borrowed = options->header != NULL;
   v->header_force = options->header_force;

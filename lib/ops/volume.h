@@ -65,6 +65,8 @@ struct volume_options {
   void *anchor_ctx;
   bool accept_rollback;
   bool hold_rekey; /* don't carry on a rotation */
+  void (*waiting)(void *arg);
+  void *waiting_arg;
   bool use_expect_fingerprint;
   uint8_t expect_fingerprint[32];
 };

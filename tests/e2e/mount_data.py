@@ -380,7 +380,7 @@ def space():
     assert 8 * MIB <= used < 12 * MIB, "%d bytes used" % used
     assert os.stat("f").st_blocks * 512 >= 8 * MIB
     os.unlink("f")
-    for _ in range(20):
+    for _ in range(100):  # two commits by the clock
         put("g", b"x")
         os.fsync(folder)
         left = (before.f_bfree - os.statvfs(".").f_bfree) * before.f_frsize

@@ -172,6 +172,32 @@ os.fsync(fd)' "$dir/safe"
 }
 check "after kill -9 what was fsynced is there, and the volume verifies" killed
 
+# Names alone: fsync of the folder brings them there, and is a record in the log as long as the clock does not commit.
+folder_synced() {
+  again
+  daemon=$(daemon_of "$dir")
+  python3 -c '
+import json, os, subprocess, sys
+nacre, folder = sys.argv[1:]
+fd, seen = os.open(folder, os.O_RDONLY), []
+for number in range(12):
+    os.close(os.open("%s/new%d" % (folder, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    os.rename("%s/new%d" % (folder, number), "%s/named%d" % (folder, number))
+    os.fsync(fd)
+    status = json.loads(subprocess.check_output([nacre, "status", "--json", folder]))
+    seen.append([mount for mount in status["mounts"] if mount["dir"] == folder][0]["generation"])
+assert len(set(seen)) < len(seen) / 2, seen' "$NACRE" "$dir"
+  kill -9 "$daemon"
+  wait_for gone "$daemon"
+  fusermount3 -uz "$dir"
+  again
+  [ "$(find "$dir" -name "named*" | wc -l)" -eq 12 ]
+  not stat "$dir/new0"
+  unmount "$dir"
+  "$NACRE" verify --passfile "$TEST_TMP/pass" "$volume"
+}
+check "fsync of a folder makes its names durable, without a commit each time" folder_synced
+
 # After each the process dies at once: nothing but the call itself can have made it durable.
 killed_after() {
   end_how=$1

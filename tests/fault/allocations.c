@@ -70,6 +70,14 @@ SEEN void *realloc(void *old, size_t size) {
   return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(old, size);
 }
 
+/* Where the nodes of the tree come from. */
+SEEN void *mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset) {
+  static void *(*real)(void *at, size_t len, int protection, int flags, int fd, off_t offset);
+  if (real == NULL)
+    *(void **)&real = dlsym(RTLD_NEXT, "mmap");
+  return fails(__builtin_return_address(0)) ? MAP_FAILED : real(at, len, protection, flags, fd, offset);
+}
+
 /* Secret memory comes from libsodium, which maps it. */
 SEEN void *sodium_malloc(size_t size);
 SEEN void *sodium_malloc(size_t size) {

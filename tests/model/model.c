@@ -105,10 +105,11 @@ static void run_config(const struct config *config, uint64_t seed, unsigned step
   run_finish(r);
   clock_gettime(CLOCK_MONOTONIC, &end);
   printf("ok - model %s: %u steps agree\n", config->name, steps);
-  printf("# seed %llu, %.1f s: %lu syncs, %lu commits of its own, %lu reopenings, %lu crashes, %lu verifications, "
+  printf("# seed %llu, %.1f s: %lu syncs, %lu of them by the log, %lu commits of its own, %lu reopenings, %lu "
+         "crashes, %lu verifications, "
          "%lu full comparisons, %lu times full (%lu left a part)\n",
          (unsigned long long)seed, (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9,
-         r->syncs, r->own_commits, r->reopens, r->crashes, r->verifies, r->compares, r->full, r->partial);
+         r->syncs, r->records, r->own_commits, r->reopens, r->crashes, r->verifies, r->compares, r->full, r->partial);
   fflush(stdout);
   if (config->fills && steps >= config->steps && r->full == 0)
     run_fail(r, "the volume was never full");

@@ -208,6 +208,14 @@ void run_sync(struct run *r) {
   r->syncs++;
 }
 
+void run_fsync(struct run *r, nacre_file *file) {
+  const uint64_t before = r->generation;
+  run_must(r, file ? nacre_fsync(file) : nacre_volume_fsync(r->vol));
+  now_committed(r);
+  r->records += r->generation == before;
+  r->syncs++;
+}
+
 void run_reopen(struct run *r) {
   close_handles(r);
   stop_rotating(r);
@@ -219,8 +227,10 @@ void run_reopen(struct run *r) {
 
 void run_crash(struct run *r) {
   /* With a commit thread nobody knows which state is the last one that it made durable. */
-  if (r->config->threads > 0)
+  if (r->config->threads > 0 && run_chance(r, 50))
     run_sync(r);
+  else if (r->config->threads > 0)
+    run_fsync(r, NULL);
   /* What only the handles kept alive is deleted now, which may commit. */
   close_handles(r);
   stop_rotating(r);

@@ -51,7 +51,7 @@ struct run {
   struct rotator rotator;
   uint8_t *noise;
   /* What was met on the way. */
-  unsigned long syncs, own_commits, reopens, crashes, verifies, compares, full, partial;
+  unsigned long syncs, records, own_commits, reopens, crashes, verifies, compares, full, partial;
 };
 
 /* Say what is wrong, with seed and step, and end the program. */
@@ -83,6 +83,8 @@ void run_close_handle(struct run *r, struct handle *h);
 void run_create(struct run *r);
 void run_open(struct run *r);
 void run_sync(struct run *r);
+/* By a handle of any file, or NULL: all of the volume becomes durable. */
+void run_fsync(struct run *r, nacre_file *file);
 void run_reopen(struct run *r);
 void run_crash(struct run *r);
 void run_verify(struct run *r);

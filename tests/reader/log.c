@@ -174,11 +174,11 @@ static void fallback(nacre_volume *vol, nacre_file *big) {
   fill_and_flush(big, 52, 100, 0);
 }
 
-/* More than the inline part of a head: several bodies, until the half is nearly full. */
+/* More than the inline part of a head: several bodies of several units. */
 static void bodies(nacre_volume *vol, nacre_file *big) {
   (void)vol;
   for (unsigned i = 0; i < 12; i++)
-    fill_and_flush(big, 60 + i, 9000, 3000 + 100 * i);
+    fill_and_flush(big, 60 + i, 13000, 3000 + 100 * i);
 }
 
 static const struct scene {

@@ -432,5 +432,5 @@ enum nacre_err workload_sync(struct workload *w) {
     return close_opened(&o, nacre_fsync(o.file));
   }
   w->changed_ino = 0;
-  return nacre_volume_sync(w->vol);
+  return prng_chance(&w->prng, 50) ? nacre_volume_fsync(w->vol) : nacre_volume_sync(w->vol);
 }

@@ -43,6 +43,7 @@ static unsigned volume_calls(const struct calls *c, enum nacre_err wanted) {
   uint32_t index;
   const struct answer answers[] = {
       {"sync", nacre_volume_sync(c->vol)},
+      {"fsync of all", nacre_volume_fsync(c->vol)},
       {"info", nacre_volume_get_info(c->vol, &info)},
       {"statfs", nacre_statfs(c->vol, &st)},
       {"slot list", nacre_slot_list(c->vol, NULL, &len)},

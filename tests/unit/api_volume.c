@@ -9,10 +9,12 @@
 // cmocka.h needs the two above
 #include <cmocka.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -576,6 +578,34 @@ static void test_files_are_locked(void **state) {
   assert_int_equal(unlink(path), 0);
 }
 
+/* What the store asks of the system before it reads: here nothing is ever in memory. */
+ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t offset, int flags) {
+  (void)fd, (void)parts, (void)count, (void)offset, (void)flags;
+  errno = EAGAIN;
+  return -1;
+}
+
+static void count_wait(void *arg) {
+  ++*(atomic_uint *)arg;
+}
+
+static void test_waits_for_the_medium_are_told(void **state) {
+  struct fixture *f = *state;
+  char path[] = "/tmp/nacre-unit-XXXXXX";
+  int fd = mkstemp(path);
+  atomic_uint waits = 0;
+  const struct nacre_open_options options = {
+      .struct_size = sizeof options, .waiting = count_wait, .waiting_arg = &waits};
+  assert_true(fd >= 0);
+  close(fd);
+  f->target = (struct nacre_target){.struct_size = sizeof f->target, .path = path};
+  assert_int_equal(create(f, false), NACRE_OK);
+  assert_int_equal(nacre_volume_open(&f->target, &options, f->cred, &f->vol), NACRE_OK);
+  assert_true(waits > 0);
+  close_volume(f);
+  assert_int_equal(unlink(path), 0);
+}
+
 static void test_structs_of_other_versions(void **state) {
   struct fixture *f = *state;
   struct {
@@ -642,6 +672,7 @@ int main(void) {
       WITH_STORE(test_verify_can_be_cancelled),
       WITH_STORE(test_fork),
       WITH_STORE(test_files_are_locked),
+      WITH_STORE(test_waits_for_the_medium_are_told),
       WITH_STORE(test_structs_of_other_versions),
       cmocka_unit_test(test_errors_have_names),
       cmocka_unit_test(test_bench),
