@@ -1,5 +1,7 @@
-/* What the size of a volume costs: one filled with the metadata of files of 1 MiB, whose data is never written, so
- * that the container is sparse. Opening it, finding, changing and committing a record, memory, by its size. */
+/* What the size of a volume costs: one filled with the metadata of files of 1 MiB (--chunks-a-file: of other sizes),
+ * whose data is never written, so that the container is sparse. Opening it, finding, changing and committing a
+ * record, a checkpoint of its map, memory, by its size. --holes: half of each file's room is given back, so that free
+ * space is in as many pieces as files. */
 #include "base/env.h"
 #include "engine_keys.h"
 #include "measure.h"
@@ -13,8 +15,6 @@
 #include <unistd.h>
 
 #define CHUNK_BYTES 16384u
-#define FILE_CHUNKS 64u
-#define FILES_A_GIB 1024u
 #define INODE_BYTES 100u
 #define NAME_BYTES 60u
 #define FILE_RECORDS 3u
@@ -22,9 +22,15 @@
 #define COMMITS 50u
 #define CACHE_BYTES (64u << 20)
 #define GIB (1ull << 30)
-#define RESULTS_MAX 8u
+#define RESULTS_MAX 12u
 
 static char path[4096];
+static uint32_t file_chunks = 64;
+static bool holes;
+
+static uint64_t files_of(uint64_t gib) {
+  return gib * (GIB / CHUNK_BYTES) / file_chunks;
+}
 
 struct volume {
   struct store store;
@@ -72,14 +78,21 @@ static struct key inode_key(uint64_t number) {
   return key_make(number + 16, FORMAT_RECORD_INODE, 0);
 }
 
+static struct key extent_key(uint64_t number) {
+  return key_make(number + 16, FORMAT_RECORD_EXTENT, 0);
+}
+
+static struct key name_key(uint64_t number) {
+  return key_make(1 + number / 1000 % 15, FORMAT_RECORD_DIRENT, (number + 1) * 0x9e3779b97f4a7c15ull);
+}
+
 /* A name in one of the folders of 1000, an inode, and an extent that has its room but no data. */
 static void add_file(struct engine *e, uint64_t number) {
   uint8_t value[EXTENT_VALUE_MAX_BYTES] = {FORMAT_RECORD_VERSION};
-  uint64_t units = FILE_CHUNKS * CHUNK_BYTES / FORMAT_UNIT_BYTES;
+  uint64_t units = file_chunks * CHUNK_BYTES / FORMAT_UNIT_BYTES;
   uint64_t reserved = units + engine_metadata_units(FILE_RECORDS);
-  struct extent x = {.chunk_bytes = CHUNK_BYTES, .count = FILE_CHUNKS, .last_bytes = CHUNK_BYTES, .epoch = 1};
-  struct key inode = inode_key(number), extent = key_make(number + 16, FORMAT_RECORD_EXTENT, 0);
-  struct key name = key_make(1 + number / 1000 % 15, FORMAT_RECORD_DIRENT, (number + 1) * 0x9e3779b97f4a7c15ull);
+  struct extent x = {.chunk_bytes = CHUNK_BYTES, .count = file_chunks, .last_bytes = CHUNK_BYTES, .epoch = 1};
+  struct key inode = inode_key(number), extent = extent_key(number), name = name_key(number);
   struct txn txn;
   struct run run;
   MEASURE_OK(space_reserve(e, reserved));
@@ -96,12 +109,28 @@ static void add_file(struct engine *e, uint64_t number) {
   space_release(e, reserved);
 }
 
+static void remove_file(struct engine *e, uint64_t number) {
+  uint8_t value[EXTENT_VALUE_MAX_BYTES];
+  size_t len;
+  struct extent x;
+  struct txn txn;
+  struct key inode = inode_key(number), extent = extent_key(number), name = name_key(number);
+  MEASURE_OK(tree_get(e, &extent, value, sizeof value, &len));
+  MEASURE_OK(extent_decode(value, len, engine_units_end(e), &x));
+  MEASURE_OK(txn_begin(e, TXN_FREEING, FILE_RECORDS, &txn));
+  MEASURE_OK(tree_delete(&txn, &name));
+  MEASURE_OK(tree_delete(&txn, &inode));
+  MEASURE_OK(tree_delete(&txn, &extent));
+  data_free(&txn, &x);
+  txn_end(&txn);
+}
+
 static double find_some(struct engine *e, uint64_t files, uint64_t seed) {
   uint8_t value[INODE_BYTES];
   size_t len;
   double begin = measure_now_s();
   for (uint64_t i = 0; i < PROBES; i++) {
-    struct key key = inode_key((seed + i) * 0x9e3779b97f4a7c15ull % files);
+    struct key key = inode_key(((seed + i) * 0x9e3779b97f4a7c15ull % files) & ~1ull);
     MEASURE_OK(tree_get(e, &key, value, sizeof value, &len));
   }
   return (measure_now_s() - begin) / PROBES * 1e6;
@@ -129,6 +158,28 @@ static double resident_mib(void) {
   fclose(statm);
   unsigned long long pages = strtoull(strchr(line, ' '), NULL, 10);
   return (double)pages * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
+}
+
+/* MiB that it had at the most since peak_forget. */
+static double peak_mib(void) {
+  char line[256];
+  unsigned long long kib = 0;
+  FILE *status = fopen("/proc/self/status", "re");
+  MEASURE_OK(status == NULL);
+  while (fgets(line, sizeof line, status) != NULL) {
+    if (strncmp(line, "VmHWM:", 6) == 0)
+      kib = strtoull(line + 6, NULL, 10);
+  }
+  fclose(status);
+  return (double)kib / 1024;
+}
+
+static void peak_forget(void) {
+  FILE *refs = fopen("/proc/self/clear_refs", "we");
+  if (refs == NULL)
+    return;
+  fputs("5", refs);
+  fclose(refs);
 }
 
 static void forget(void) {
@@ -165,7 +216,7 @@ static void add(uint64_t gib, const char *step, const char *unit, double value) 
 static void fill(uint64_t gib, double *out) {
   struct volume v = {0};
   struct stat st;
-  uint64_t files = gib * FILES_A_GIB;
+  uint64_t files = files_of(gib);
   create_volume(gib);
   open_volume(&v);
   double begin = measure_now_s();
@@ -173,6 +224,12 @@ static void fill(uint64_t gib, double *out) {
     add_file(v.e, i);
   MEASURE_OK(engine_commit(v.e));
   out[0] = (measure_now_s() - begin) / (double)files * 1e6;
+  begin = measure_now_s();
+  for (uint64_t i = 1; holes && i < files; i += 2)
+    remove_file(v.e, i);
+  MEASURE_OK(engine_commit(v.e));
+  const uint64_t removed = files / 2;
+  out[2] = (measure_now_s() - begin) / (double)removed * 1e6;
   close_volume(&v);
   MEASURE_OK(stat(path, &st));
   out[1] = (double)st.st_blocks / 2048;
@@ -185,10 +242,17 @@ static void use(uint64_t gib, double *out) {
   open_volume(&v);
   out[0] = (measure_now_s() - begin) * 1e3;
   out[1] = resident_mib() - before;
-  out[2] = find_some(v.e, gib * FILES_A_GIB, 1);
-  out[3] = find_some(v.e, gib * FILES_A_GIB, 1);
-  out[4] = change_some(v.e, gib * FILES_A_GIB);
+  out[6] = peak_mib() - before;
+  out[2] = find_some(v.e, files_of(gib), 1);
+  out[3] = find_some(v.e, files_of(gib), 1);
+  out[4] = change_some(v.e, files_of(gib));
   out[5] = resident_mib() - before;
+  committer_want_checkpoint(v.e);
+  peak_forget();
+  begin = measure_now_s();
+  MEASURE_OK(committer_commit_anyway(v.e));
+  out[7] = (measure_now_s() - begin) * 1e3;
+  out[8] = peak_mib() - before;
   close_volume(&v);
 }
 
@@ -198,6 +262,8 @@ static void measure_gib(uint64_t gib) {
   apart(use, gib, used);
   unlink(path);
   add(gib, "add a file of 1 MiB", "us", filled[0]);
+  if (holes)
+    add(gib, "remove every other file", "us", filled[2]);
   add(gib, "metadata in all", "MiB", filled[1]);
   add(gib, "open, cold, key derivation apart", "ms", used[0]);
   add(gib, "memory when open", "MiB", used[1]);
@@ -205,14 +271,22 @@ static void measure_gib(uint64_t gib) {
   add(gib, "the same records again", "us", used[3]);
   add(gib, "change a record and commit", "ms", used[4]);
   add(gib, "memory after that", "MiB", used[5]);
+  add(gib, "commit with a checkpoint", "ms", used[7]);
+  add(gib, "memory while opening, at most", "MiB", used[6]);
+  add(gib, "memory during a checkpoint, at most", "MiB", used[8]);
 }
 
 int main(int argc, char **argv) {
   const char *folder = getenv("NACRE_BENCH_DIR");
+  uint64_t least = measure_option(argc, argv, "least-gib", 1);
   uint64_t most = measure_option(argc, argv, "most-gib", 1000);
+  file_chunks = (uint32_t)measure_option(argc, argv, "chunks-a-file", file_chunks);
+  holes = measure_option(argc, argv, "holes", 0) != 0;
+  if (file_chunks < 1 || file_chunks > FORMAT_EXTENT_CHUNKS_MAX)
+    file_chunks = FORMAT_EXTENT_CHUNKS_MAX;
   snprintf(path, sizeof path, "%s/nacre-bench-volume-%d", folder != NULL ? folder : "/var/tmp", (int)getpid());
   measure_begin("volume");
-  for (uint64_t gib = 1; gib <= most; gib *= 10)
+  for (uint64_t gib = least > 0 ? least : 1; gib <= most; gib *= 10)
     measure_gib(gib);
   measure_end();
   return 0;

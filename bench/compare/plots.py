@@ -7,12 +7,12 @@ import rows
 COLUMNS = 4
 LONGEST = 5.0  # bars that would be longer end with an arrow
 COLOURS = {"plain": "#9a9a9a", "floor": "#4d4d4d", "tuned": "#707070"}
-NACRE_COLOURS = ("#0b6e99", "#3d9bc4", "#86c5e0")
+NACRE_COLOURS = ("#0b6e99", "#3d9bc4", "#86c5e0", "#b5a3d6")
 PEER_COLOUR = "#d8a657"
 
 
 def colour(name, nacres):
-    return NACRE_COLOURS[nacres.index(name) % 3] if name in nacres else COLOURS.get(name, PEER_COLOUR)
+    return NACRE_COLOURS[nacres.index(name) % len(NACRE_COLOURS)] if name in nacres else COLOURS.get(name, PEER_COLOUR)
 
 
 def draw_row(axes, results, row, names):

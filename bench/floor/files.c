@@ -17,7 +17,7 @@ static void describe(fuse_req_t req, int fd, bool created, struct fuse_file_info
 
 static void open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
   char path[FLOOR_PATH_BYTES];
-  floor_proc_path(floor_inode_of(floor_of(req), ino), path);
+  floor_proc_path(floor_of(req), floor_inode_of(floor_of(req), ino), path);
   int fd = open(path, (fi->flags & ~O_NOFOLLOW) | O_CLOEXEC);
   if (fd < 0) {
     fuse_reply_err(req, errno);
@@ -30,7 +30,8 @@ static void open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void create_file(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi) {
   struct floor *f = floor_of(req);
   struct fuse_entry_param entry;
-  int fd = openat(floor_inode_of(f, parent)->fd, name, ((fi->flags | O_CREAT) & ~O_NOFOLLOW) | O_CLOEXEC, mode);
+  int fd = openat(floor_fd_of(f, floor_inode_of(f, parent)), name, ((fi->flags | O_CREAT) & ~O_NOFOLLOW) | O_CLOEXEC,
+                  mode);
   int error = fd < 0 ? errno : floor_find(f, parent, name, &entry);
   if (error != 0) {
     if (fd >= 0)

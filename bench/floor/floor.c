@@ -15,6 +15,7 @@
 #define TUNED_CACHE_S 3600.0
 #define TUNED_MAX_IO_BYTES (1u << 20)
 #define TUNED_MAX_BACKGROUND 64
+#define DESCRIPTORS_WANTED (1 << 20)
 
 static struct floor state = {.cache_s = STOCK_CACHE_S, .lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -28,13 +29,17 @@ static void tune(void *userdata, struct fuse_conn_info *conn) {
   conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
 }
 
-/* Each inode that the kernel knows costs a descriptor. */
-static void raise_descriptors(void) {
-  struct rlimit limit = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
-  if (setrlimit(RLIMIT_NOFILE, &limit) == 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return;
+/* Each inode that the kernel knows costs a descriptor. Who may not raise the hard limit, which root in a container
+ * may not, takes all of it. Returns the limit. */
+static int raise_descriptors(void) {
+  struct rlimit limit = {.rlim_cur = DESCRIPTORS_WANTED, .rlim_max = DESCRIPTORS_WANTED};
+  if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+    return DESCRIPTORS_WANTED;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return DESCRIPTORS_WANTED;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_max < DESCRIPTORS_WANTED ? (int)limit.rlim_max : DESCRIPTORS_WANTED;
 }
 
 static int serve(const char *mount_point) {
@@ -68,10 +73,11 @@ int main(int argc, char **argv) {
     return fprintf(stderr, "floor [--tuned] SOURCE MOUNTPOINT\n"), 2;
   if (state.tuned)
     state.cache_s = state.absent_s = TUNED_CACHE_S;
-  raise_descriptors();
+  state.descriptors_max = raise_descriptors();
   umask(0);
   state.root.fd = open(argv[argc - 2], O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (state.root.fd < 0)
+  state.store = open(argv[argc - 2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (state.root.fd < 0 || state.store < 0)
     return fprintf(stderr, "floor: %s: %s\n", argv[argc - 2], strerror(errno)), 1;
   return serve(argv[argc - 1]);
 }

@@ -1,4 +1,5 @@
-/* What the kernel knows: an open descriptor for each inode, found by device and number. */
+/* What the kernel knows: an open descriptor for each inode, found by device and number. Inodes that the limit of
+ * descriptors has no room for are kept by file handle. */
 #include "floor/floor.h"
 
 #include <errno.h>
@@ -14,8 +15,51 @@ struct floor_inode *floor_inode_of(struct floor *f, fuse_ino_t ino) {
   return (struct floor_inode *)(uintptr_t)ino; /* NOLINT(performance-no-int-to-ptr): how FUSE carries it */
 }
 
-void floor_proc_path(const struct floor_inode *inode, char path[FLOOR_PATH_BYTES]) {
-  snprintf(path, FLOOR_PATH_BYTES, "/proc/self/fd/%d", inode->fd);
+#define SPARE_DESCRIPTORS 512 /* for files and folders that are open, and requests */
+
+int floor_fd_of(const struct floor *f, const struct floor_inode *inode) {
+  /* No request needs more at once. The last ones stay open with their thread. */
+  static _Thread_local int borrowed[4] = {-1, -1, -1, -1};
+  static _Thread_local unsigned next;
+  if (inode->fd >= 0)
+    return inode->fd;
+  int *slot = &borrowed[next++ % (sizeof borrowed / sizeof borrowed[0])];
+  if (*slot >= 0)
+    close(*slot);
+  return *slot = open_by_handle_at(f->store, inode->handle, O_PATH | O_CLOEXEC);
+}
+
+/* Where descriptors are short, one is kept as a handle. Who may not open by handle keeps it. */
+static void keep_handle(const struct floor *f, struct floor_inode *inode) {
+  int mount_id = 0;
+  if (inode->fd < f->descriptors_max - SPARE_DESCRIPTORS)
+    return;
+  struct file_handle *handle = malloc(sizeof *handle + MAX_HANDLE_SZ);
+  if (handle == NULL)
+    return;
+  handle->handle_bytes = MAX_HANDLE_SZ;
+  int fd = name_to_handle_at(inode->fd, "", handle, &mount_id, AT_EMPTY_PATH) != 0
+               ? -1
+               : open_by_handle_at(f->store, handle, O_PATH | O_CLOEXEC);
+  if (fd < 0) {
+    free(handle);
+    return;
+  }
+  close(fd);
+  close(inode->fd);
+  inode->fd = -1;
+  inode->handle = handle;
+}
+
+static void inode_free(struct floor_inode *inode) {
+  if (inode->fd >= 0)
+    close(inode->fd);
+  free(inode->handle);
+  free(inode);
+}
+
+void floor_proc_path(const struct floor *f, const struct floor_inode *inode, char path[FLOOR_PATH_BYTES]) {
+  snprintf(path, FLOOR_PATH_BYTES, "/proc/self/fd/%d", floor_fd_of(f, inode));
 }
 
 static struct floor_inode **bucket_of(struct floor *f, dev_t dev, ino_t ino) {
@@ -39,25 +83,21 @@ static struct floor_inode *remember(struct floor *f, struct floor_inode *fresh) 
 
 int floor_find(struct floor *f, fuse_ino_t parent, const char *name, struct fuse_entry_param *entry) {
   *entry = (struct fuse_entry_param){.attr_timeout = f->cache_s, .entry_timeout = f->cache_s};
-  struct floor_inode *fresh = malloc(sizeof *fresh);
+  struct floor_inode *fresh = calloc(1, sizeof *fresh);
   if (fresh == NULL)
     return ENOMEM;
-  fresh->fd = openat(floor_inode_of(f, parent)->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  fresh->lookups = 0;
+  fresh->fd = openat(floor_fd_of(f, floor_inode_of(f, parent)), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fresh->fd < 0 || fstatat(fresh->fd, "", &entry->attr, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) {
     int error = errno;
-    if (fresh->fd >= 0)
-      close(fresh->fd);
-    free(fresh);
+    inode_free(fresh);
     return error;
   }
+  keep_handle(f, fresh);
   fresh->dev = entry->attr.st_dev;
   fresh->ino = entry->attr.st_ino;
   struct floor_inode *known = remember(f, fresh);
-  if (known != fresh) {
-    close(fresh->fd);
-    free(fresh);
-  }
+  if (known != fresh)
+    inode_free(fresh);
   entry->ino = (uintptr_t)known;
   return 0;
 }
@@ -76,10 +116,8 @@ void floor_forget(struct floor *f, fuse_ino_t ino, uint64_t lookups) {
     *at = inode->next;
   }
   pthread_mutex_unlock(&f->lock);
-  if (gone) {
-    close(inode->fd);
-    free(inode);
-  }
+  if (gone)
+    inode_free(inode);
 }
 
 void floor_reply_made(fuse_req_t req, int result, fuse_ino_t parent, const char *name) {

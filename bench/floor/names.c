@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static int fd_of(fuse_req_t req, fuse_ino_t ino) {
-  return floor_inode_of(floor_of(req), ino)->fd;
+  return floor_fd_of(floor_of(req), floor_inode_of(floor_of(req), ino));
 }
 
 static void reply_result(fuse_req_t req, int result) {
@@ -70,7 +70,7 @@ static int set_times(const char *path, const struct stat *attr, int set) {
 static void setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set, struct fuse_file_info *fi) {
   char path[FLOOR_PATH_BYTES];
   int result = 0;
-  floor_proc_path(floor_inode_of(floor_of(req), ino), path);
+  floor_proc_path(floor_of(req), floor_inode_of(floor_of(req), ino), path);
   if ((set & FUSE_SET_ATTR_MODE) != 0)
     result = chmod(path, attr->st_mode);
   if (result == 0 && (set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0)
@@ -100,7 +100,7 @@ static void make_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, 
 
 static void make_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name) {
   char path[FLOOR_PATH_BYTES];
-  floor_proc_path(floor_inode_of(floor_of(req), ino), path);
+  floor_proc_path(floor_of(req), floor_inode_of(floor_of(req), ino), path);
   floor_reply_made(req, linkat(AT_FDCWD, path, fd_of(req, parent), name, AT_SYMLINK_FOLLOW), parent, name);
 }
 

@@ -71,7 +71,7 @@ check "so is a block in another's place" not "$load" read own/large --bytes=2097
 volumes() {
   NACRE_BENCH_DIR="$TEST_TMP/work" "$build/bench/bench-volume" --most-gib=1 >volume.log
   sed -n '$p' volume.log >"$TEST_TMP/bench.json"
-  result 'len(r["results"]) == 8 and all(x["median"] >= 0 for x in r["results"])'
+  result 'len(r["results"]) == 11 and all(x["median"] >= 0 for x in r["results"])'
 }
 check "the cost of a volume's size is measured, too" volumes
 
