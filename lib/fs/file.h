@@ -35,8 +35,10 @@ NACRE_MUST_USE enum nacre_err chunk_load(struct fs *fs, struct inode *inode, uin
                                          struct loaded *loaded);
 
 /* The same for one that is buffered in part: whatever else of the file changes meanwhile, what is stored of it does
- * not. */
-NACRE_MUST_USE enum nacre_err chunk_load_base(struct fs *fs, struct inode *inode, uint64_t index, uint8_t *buf);
+ * not. there (or NULL): don't wait for the medium; false where that would be needed, and then its data has begun to
+ * be fetched. */
+NACRE_MUST_USE enum nacre_err chunk_load_base(struct fs *fs, struct inode *inode, uint64_t index, uint8_t *buf,
+                                              bool *there);
 /* If it is buffered in part, read the rest. No lock held. */
 NACRE_MUST_USE enum nacre_err chunk_complete(struct fs *fs, struct inode *inode, uint64_t index);
 /* The same with all files, before an fsync: a record of the intent log takes none that is buffered in part, so that

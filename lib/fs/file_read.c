@@ -34,9 +34,9 @@ static bool all_zero(const uint8_t *p, size_t len) {
   return len == 0 || bytes_all_zero(p, len);
 }
 
-/* The same for one view, which may have passed meanwhile. */
+/* The same for one view, which may have passed meanwhile. there: as chunk_load_base says. */
 static enum nacre_err load_view(struct fs *fs, struct inode *inode, uint64_t index, const struct view *view,
-                                uint8_t *buf, struct loaded *loaded) {
+                                uint8_t *buf, struct loaded *loaded, bool *there) {
   uint32_t chunk = inode_chunk_bytes(inode);
   uint64_t start = index * chunk;
   struct mapped m;
@@ -44,8 +44,12 @@ static enum nacre_err load_view(struct fs *fs, struct inode *inode, uint64_t ind
   *loaded = (struct loaded){.version = view->version};
   enum nacre_err err = map_find(fs, inode, index, index, false, &m);
   if (err == NACRE_OK) {
-    ERR_TRY(data_read(fs->engine, &m.x, (uint32_t)(index - m.first), 1, buf));
+    const uint32_t nth = (uint32_t)(index - m.first);
+    ERR_TRY(there != NULL ? data_read_at_once(fs->engine, &m.x, nth, buf, there)
+                          : data_read(fs->engine, &m.x, nth, 1, buf));
     loaded->stored = true;
+    if (there != NULL && !*there)
+      return NACRE_OK;
   } else if (err != NACRE_ERR_NOT_FOUND) {
     return err;
   }
@@ -70,21 +74,23 @@ enum nacre_err chunk_load(struct fs *fs, struct inode *inode, uint64_t index, ui
     pthread_mutex_lock(&inode->lock);
     struct view view = view_take(inode);
     pthread_mutex_unlock(&inode->lock);
-    err = load_view(fs, inode, index, &view, buf, loaded);
+    err = load_view(fs, inode, index, &view, buf, loaded, NULL);
     if (view_holds(inode, &view))
       return err;
   }
   return err != NACRE_OK ? err : err_set(NACRE_ERR_IN_USE, "the file changes faster than it can be read");
 }
 
-enum nacre_err chunk_load_base(struct fs *fs, struct inode *inode, uint64_t index, uint8_t *buf) {
+enum nacre_err chunk_load_base(struct fs *fs, struct inode *inode, uint64_t index, uint8_t *buf, bool *there) {
   enum nacre_err err = NACRE_OK;
   for (unsigned i = 0; i < READ_TRIES; i++) {
     struct loaded loaded;
+    if (there != NULL)
+      *there = true;
     pthread_mutex_lock(&inode->lock);
     struct view view = view_take(inode);
     pthread_mutex_unlock(&inode->lock);
-    err = load_view(fs, inode, index, &view, buf, &loaded);
+    err = load_view(fs, inode, index, &view, buf, &loaded, there);
     /* Moved by a rotation, and its place given to another. */
     if (err != NACRE_ERR_DAMAGED || view_holds(inode, &view))
       break;

@@ -91,30 +91,53 @@ static bool may_pass(const struct txn *txn, struct dirty_chunk *c, enum nacre_er
   return err == NACRE_ERR_IO && !txn->exclusive && now - c->unread_since_ms < UNREAD_PATIENCE_MS;
 }
 
-/* Read what those that are buffered in part have not. bad[i]: it cannot be, which is no reason to keep the rest from
- * being stored. */
-static enum nacre_err fill(struct fs *fs, struct txn *txn, struct inode *inode, struct batch *b,
-                           enum nacre_err bad[]) {
-  uint32_t chunk = inode_chunk_bytes(inode);
-  uint8_t *stored = NULL;
+/* Read what a chunk that is buffered in part has not, unless that is to be waited for and `there` is given. *bad: it
+ * cannot be, which is no reason to keep the rest from being stored. */
+static enum nacre_err fill_one(struct fs *fs, struct txn *txn, struct inode *inode, struct dirty_chunk *c,
+                               uint8_t *stored, bool *there, enum nacre_err *bad) {
+  enum nacre_err err = chunk_load_base(fs, inode, c->index, stored, there);
+  if (err == NACRE_OK && (there == NULL || *there)) {
+    dirty_fill(c, stored);
+    pthread_mutex_lock(&inode->lock);
+    dirty_whole(c);
+    pthread_mutex_unlock(&inode->lock);
+  }
+  if ((err == NACRE_ERR_DAMAGED || err == NACRE_ERR_IO) && !may_pass(txn, c, err)) {
+    *bad = err;
+    err = NACRE_OK;
+  }
+  return err;
+}
+
+/* All of a batch, bad[i] as above. First without waiting, which has the medium fetch all that are not in memory at
+ * once, where one after the other would each take its time. */
+static enum nacre_err fill_all(struct fs *fs, struct txn *txn, struct inode *inode, struct batch *b, uint8_t *stored,
+                               enum nacre_err bad[]) {
   enum nacre_err err = NACRE_OK;
-  for (uint32_t i = 0; i < b->count && err == NACRE_OK; i++) {
-    bad[i] = NACRE_OK;
-    if (dirty_is_whole(b->chunks[i]))
-      continue;
-    if (stored == NULL)
-      stored = malloc(chunk);
-    err = stored == NULL ? err_set(NACRE_ERR_NO_MEMORY, "no memory to store buffered data")
-                         : chunk_load_base(fs, inode, b->chunks[i]->index, stored);
-    if (err == NACRE_OK)
-      dirty_fill(b->chunks[i], stored);
-    if ((err == NACRE_ERR_DAMAGED || err == NACRE_ERR_IO) && !may_pass(txn, b->chunks[i], err)) {
-      bad[i] = err;
-      err = NACRE_OK;
+  bool there;
+  for (unsigned pass = b->count > 1 ? 0 : 1; pass < 2; pass++) {
+    for (uint32_t i = 0; i < b->count && err == NACRE_OK; i++) {
+      if (bad[i] == NACRE_OK && !dirty_is_whole(b->chunks[i]))
+        err = fill_one(fs, txn, inode, b->chunks[i], stored, pass == 0 ? &there : NULL, &bad[i]);
     }
   }
-  if (stored != NULL)
-    secmem_wipe(stored, chunk);
+  return err;
+}
+
+static enum nacre_err fill(struct fs *fs, struct txn *txn, struct inode *inode, struct batch *b,
+                           enum nacre_err bad[]) {
+  uint32_t chunk = inode_chunk_bytes(inode), parts = 0;
+  for (uint32_t i = 0; i < b->count; i++) {
+    bad[i] = NACRE_OK;
+    parts += !dirty_is_whole(b->chunks[i]);
+  }
+  if (parts == 0)
+    return NACRE_OK;
+  uint8_t *stored = malloc(chunk);
+  if (stored == NULL)
+    return err_set(NACRE_ERR_NO_MEMORY, "no memory to store buffered data");
+  enum nacre_err err = fill_all(fs, txn, inode, b, stored, bad);
+  secmem_wipe(stored, chunk);
   free(stored);
   return err;
 }
@@ -297,10 +320,8 @@ static void settle_bad(struct fs *fs, struct txn *txn, struct inode *inode, stru
 
 static void plan(struct inode *inode, struct batch *b) {
   pthread_mutex_lock(&inode->lock);
-  for (uint32_t i = 0; i < b->count; i++) {
-    dirty_whole(b->chunks[i]);
+  for (uint32_t i = 0; i < b->count; i++)
     b->data[i] = b->chunks[i]->data;
-  }
   plan_end(inode, b);
   pthread_mutex_unlock(&inode->lock);
 }

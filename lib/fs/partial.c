@@ -31,7 +31,7 @@ enum nacre_err chunk_complete(struct fs *fs, struct inode *inode, uint64_t index
   uint8_t *stored = malloc(chunk);
   if (stored == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "no memory to read a chunk");
-  enum nacre_err err = chunk_load_base(fs, inode, index, stored);
+  enum nacre_err err = chunk_load_base(fs, inode, index, stored, NULL);
   pthread_mutex_lock(&inode->lock);
   c = find_part(inode, index);
   /* If it is another one, or none, the caller sees what it is now. */

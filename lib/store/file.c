@@ -30,18 +30,20 @@ struct file_store {
   atomic_bool cannot_tell; /* whether a read would wait */
 };
 
-/* What is in memory, or -1: for the rest there may be a wait, and `waiting` was called. Errors are left to the
+/* What is in memory, or -1: for the rest there may be a wait, and Linux has begun to read it. Errors are left to the
  * reading that waits to find again. */
-static ssize_t file_read_at_once(struct file_store *f, uint8_t *buf, size_t len, uint64_t offset) {
+static ssize_t read_in_memory(struct file_store *f, uint8_t *buf, size_t len, uint64_t offset) {
   struct iovec part = {.iov_base = buf, .iov_len = len};
   ssize_t n = preadv2(f->fd, &part, 1, (off_t)offset, RWF_NOWAIT);
   if (n > 0) /* 0 is not always the end: Linux 5.9 says so of what is not in memory */
     return n;
   if (n < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL))
     atomic_store_explicit(&f->cannot_tell, true, memory_order_relaxed);
-  else
-    f->waiting(f->waiting_arg);
   return -1;
+}
+
+static bool can_tell(const struct file_store *f) {
+  return !atomic_load_explicit(&f->cannot_tell, memory_order_relaxed);
 }
 
 static int file_read(void *ctx, void *buf, size_t len, uint64_t offset) {
@@ -49,10 +51,12 @@ static int file_read(void *ctx, void *buf, size_t len, uint64_t offset) {
   uint8_t *at = buf;
   if (offset > INT64_MAX || len > INT64_MAX - offset)
     return EIO;
-  bool waits = f->waiting == NULL || atomic_load_explicit(&f->cannot_tell, memory_order_relaxed);
+  bool waits = f->waiting == NULL || !can_tell(f);
   while (len > 0) {
-    ssize_t n = waits ? pread(f->fd, at, len, (off_t)offset) : file_read_at_once(f, at, len, offset);
+    ssize_t n = waits ? pread(f->fd, at, len, (off_t)offset) : read_in_memory(f, at, len, offset);
     if (n < 0 && !waits) {
+      if (can_tell(f))
+        f->waiting(f->waiting_arg);
       waits = true;
       continue;
     }
@@ -67,6 +71,24 @@ static int file_read(void *ctx, void *buf, size_t len, uint64_t offset) {
     offset += (uint64_t)n;
   }
   return 0;
+}
+
+static int file_read_at_once(void *ctx, void *buf, size_t len, uint64_t offset) {
+  struct file_store *f = ctx;
+  uint8_t *at = buf;
+  if (offset > INT64_MAX || len > INT64_MAX - offset)
+    return EIO;
+  while (len > 0 && can_tell(f)) {
+    ssize_t n = read_in_memory(f, at, len, offset);
+    if (n < 0 && can_tell(f))
+      return EAGAIN;
+    if (n < 0)
+      break;
+    at += n;
+    len -= (size_t)n;
+    offset += (uint64_t)n;
+  }
+  return len == 0 ? 0 : file_read(f, at, len, offset);
 }
 
 static int file_write(void *ctx, const void *buf, size_t len, uint64_t offset) {
@@ -210,7 +232,7 @@ static const struct nacre_store_ops file_ops = {
 };
 
 static const struct store_medium_ops file_medium_ops = {
-    .purge = file_purge, .forget = file_forget, .on_wait = file_on_wait};
+    .purge = file_purge, .forget = file_forget, .read_at_once = file_read_at_once, .on_wait = file_on_wait};
 
 /* Takes the descriptor, also when it fails. */
 static enum nacre_err file_adopt(int fd, unsigned flags, struct store *out) {

@@ -144,6 +144,16 @@ static void split_forget(void *ctx) {
   store_forget(&s->body);
 }
 
+/* Blocks lie in the body alone. What is aside is read, and waited for. */
+static int split_read_at_once(void *ctx, void *buf, size_t len, uint64_t offset) {
+  struct split *s = ctx;
+  const struct store_medium_ops *medium = s->body.medium;
+  size_t piece = len;
+  if (medium == NULL || medium->read_at_once == NULL || stretch(s, offset, &piece) != NULL || piece < len)
+    return split_read(ctx, buf, len, offset);
+  return medium->read_at_once(s->body.ctx, buf, len, offset);
+}
+
 static void split_on_wait(void *ctx, void (*waiting)(void *arg), void *arg) {
   struct split *s = ctx;
   store_on_wait(&s->aside, waiting, arg);
@@ -162,7 +172,8 @@ static const struct nacre_store_ops split_ops = {
 };
 
 /* A secure discard would have to reach both media. */
-static const struct store_medium_ops split_medium_ops = {.forget = split_forget, .on_wait = split_on_wait};
+static const struct store_medium_ops split_medium_ops = {
+    .forget = split_forget, .read_at_once = split_read_at_once, .on_wait = split_on_wait};
 
 enum nacre_err split_store_new(struct store *body, struct store *aside, const struct split_part *parts, size_t count,
                                struct store *out) {

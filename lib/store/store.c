@@ -26,20 +26,39 @@ static enum nacre_err store_failed(int errnum, const char *doing, uint64_t offse
   return err_set_errno(store_code(errnum), errnum, "%s the container at %llu", doing, (unsigned long long)offset);
 }
 
-enum nacre_err store_read(struct store *s, void *buf, size_t len, uint64_t offset) {
+static int read_any(struct store *s, void *buf, size_t len, uint64_t offset, bool at_once) {
+  if (at_once && s->medium != NULL && s->medium->read_at_once != NULL)
+    return s->medium->read_at_once(s->ctx, buf, len, offset);
+  return s->ops.read(s->ctx, buf, len, offset);
+}
+
+static enum nacre_err read_whole(struct store *s, void *buf, size_t len, uint64_t offset, bool *there) {
   uint64_t end;
   if (!u64_add(offset, len, &end))
     return err_set(NACRE_ERR_IO, "read at %llu, past any container's end", (unsigned long long)offset);
   if (len == 0)
     return NACRE_OK;
-  int errnum = s->ops.read(s->ctx, buf, len, offset);
+  int errnum = read_any(s, buf, len, offset, there != NULL);
   if (errnum == 0)
     return NACRE_OK;
+  if (errnum == EAGAIN && there != NULL) {
+    *there = false;
+    return NACRE_OK;
+  }
   uint64_t size;
   if (errnum == EIO && s->ops.size(s->ctx, &size) == 0 && end > size)
     return err_set(NACRE_ERR_IO, "the container ends at %llu, before %llu", (unsigned long long)size,
                    (unsigned long long)end);
   return store_failed(errnum, "reading", offset);
+}
+
+enum nacre_err store_read(struct store *s, void *buf, size_t len, uint64_t offset) {
+  return read_whole(s, buf, len, offset, NULL);
+}
+
+enum nacre_err store_read_at_once(struct store *s, void *buf, size_t len, uint64_t offset, bool *there) {
+  *there = true;
+  return read_whole(s, buf, len, offset, there);
 }
 
 enum nacre_err store_write(struct store *s, const void *buf, size_t len, uint64_t offset) {

@@ -148,7 +148,7 @@ static void *committer_main(void *arg) {
   pthread_mutex_lock(&e->commit_lock);
   while (!e->stopping) {
     struct timespec at = deadline(e->options.commit_interval_ms);
-    while (!e->stopping && !e->asked && pthread_cond_timedwait(&e->commit_changed, &e->commit_lock, &at) != ETIMEDOUT)
+    while (!e->stopping && !e->asked && pthread_cond_timedwait(&e->commit_wanted, &e->commit_lock, &at) != ETIMEDOUT)
       ;
     e->asked = false;
     if (e->stopping || (e->committing && !e->recording))
@@ -167,7 +167,7 @@ bool committer_ask(struct engine *e) {
   pthread_mutex_lock(&e->commit_lock);
   if (!e->asked && (!e->committing || e->recording)) {
     e->asked = true;
-    pthread_cond_broadcast(&e->commit_changed);
+    pthread_cond_signal(&e->commit_wanted);
   }
   pthread_mutex_unlock(&e->commit_lock);
   return true;
@@ -187,7 +187,7 @@ void committer_stop(struct engine *e) {
     return;
   pthread_mutex_lock(&e->commit_lock);
   e->stopping = true;
-  pthread_cond_broadcast(&e->commit_changed);
+  pthread_cond_signal(&e->commit_wanted);
   pthread_mutex_unlock(&e->commit_lock);
   pthread_join(e->committer, NULL);
   e->has_committer = false;

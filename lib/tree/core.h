@@ -64,7 +64,8 @@ struct engine {
 
   /* Sharing commits, and the thread that commits by the clock */
   pthread_mutex_t commit_lock; /* guards this block */
-  pthread_cond_t commit_changed;
+  pthread_cond_t commit_changed; /* nobody commits any more */
+  pthread_cond_t commit_wanted;  /* by the thread, which need not hear of each commit and sync */
   struct commit_turns {
     uint64_t started, ended;
     enum nacre_err result; /* of the last one that ended */

@@ -80,10 +80,19 @@ enum nacre_err data_move(struct txn *txn, const uint8_t *const chunks[], const s
   return write_born(txn, chunks, from->count, from->chunk_bytes, from->last_bytes, from->birth, out);
 }
 
+static uint64_t chunk_offset(const struct extent *x, uint32_t index) {
+  return (x->unit + (uint64_t)index * (x->chunk_bytes / FORMAT_UNIT_BYTES)) * FORMAT_UNIT_BYTES;
+}
+
+enum nacre_err data_read_at_once(struct engine *e, const struct extent *x, uint32_t index, uint8_t *out,
+                                 bool *there) {
+  ERR_TRY(store_read_at_once(e->store, out, extent_piece_bytes(x, index), chunk_offset(x, index), there));
+  return *there ? block_open_chunk(&e->io, x, index, out, out) : NACRE_OK;
+}
+
 enum nacre_err data_read(struct engine *e, const struct extent *x, uint32_t first, uint32_t count, uint8_t *out) {
-  uint64_t unit = x->unit + (uint64_t)first * (x->chunk_bytes / FORMAT_UNIT_BYTES);
   size_t len = (size_t)(count - 1) * x->chunk_bytes + extent_piece_bytes(x, first + count - 1);
-  ERR_TRY(store_read(e->store, out, len, unit * FORMAT_UNIT_BYTES));
+  ERR_TRY(store_read(e->store, out, len, chunk_offset(x, first)));
   for (uint32_t i = 0; i < count; i++) {
     uint8_t *piece = out + (size_t)i * x->chunk_bytes;
     ERR_TRY(block_open_chunk(&e->io, x, first + i, piece, piece));

@@ -68,6 +68,7 @@ struct engine *engine_new(struct store *store, struct engine_keys *keys, struct 
   pthread_condattr_init(&attr);
   pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
   pthread_cond_init(&e->commit_changed, &attr);
+  pthread_cond_init(&e->commit_wanted, &attr);
   pthread_condattr_destroy(&attr);
   return e;
 }
@@ -89,6 +90,7 @@ void engine_close(struct engine *e) {
   for (unsigned i = 0; i < e->buffer_count; i++)
     free(e->buffers[i]);
   pthread_cond_destroy(&e->commit_changed);
+  pthread_cond_destroy(&e->commit_wanted);
   pthread_mutex_destroy(&e->buffer_lock);
   pthread_mutex_destroy(&e->commit_lock);
   pthread_mutex_destroy(&e->grow_lock);
