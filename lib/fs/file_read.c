@@ -40,7 +40,6 @@ static enum nacre_err load_view(struct fs *fs, struct inode *inode, uint64_t ind
   uint32_t chunk = inode_chunk_bytes(inode);
   uint64_t start = index * chunk;
   struct mapped m;
-  memset(buf, 0, chunk);
   *loaded = (struct loaded){.version = view->version};
   enum nacre_err err = map_find(fs, inode, index, index, false, &m);
   if (err == NACRE_OK) {
@@ -50,7 +49,11 @@ static enum nacre_err load_view(struct fs *fs, struct inode *inode, uint64_t ind
     loaded->stored = true;
     if (there != NULL && !*there)
       return NACRE_OK;
-  } else if (err != NACRE_ERR_NOT_FOUND) {
+    const uint32_t piece = extent_piece_bytes(&m.x, nth);
+    memset(buf + piece, 0, chunk - piece);
+  } else if (err == NACRE_ERR_NOT_FOUND) {
+    memset(buf, 0, chunk);
+  } else {
     return err;
   }
   uint64_t eof = view->size <= start ? 0 : u64_min(view->size - start, chunk);

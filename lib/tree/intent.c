@@ -12,7 +12,9 @@
 #define HALF_PART_SMALL 128u
 #define HALF_SMALL_UNITS 128u /* 512 KiB */
 #define HALF_PART 512u
-#define HALF_UNITS 512u /* 2 MiB: at an opening it is read, and what it has is in memory */
+/* 4 MiB, or 512 records of 4 KiB, between which the leaves of a large file are not written for each of them. At an
+ * opening it is read, and what it has is in memory; the chunks of so many are what a mount buffers easily. */
+#define HALF_UNITS 1024u
 
 static_assert(NACRE_VOLUME_SIZE_MIN_BYTES / FORMAT_UNIT_BYTES / HALF_PART_SMALL >= FORMAT_INTENT_HALF_MIN_UNITS,
               "the smallest container has an area, too");

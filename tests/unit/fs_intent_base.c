@@ -250,7 +250,8 @@ static void test_halves(void **unused) {
   (void)unused;
   static const struct {
     uint64_t limit, units;
-  } sizes[] = {{24 * MIB, 48}, {64 * MIB, 128}, {256 * MIB, 128}, {1024 * MIB, 512}, {1ull << 34, 512}};
+  } sizes[] = {{24 * MIB, 48},    {64 * MIB, 128},    {256 * MIB, 128},
+               {1024 * MIB, 512}, {2048 * MIB, 1024}, {1ull << 34, 1024}};
   for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     struct volume v;
     volume_make(&v, sizes[i].limit, 1, 8 * MIB, CHUNK);
