@@ -52,7 +52,8 @@ def some_of(known):
 
 def options():
     parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0],
-                                     epilog="./dev bench --install-peers installs the others from Debian first.")
+                                     epilog="./dev bench --install-peers installs the others from Debian first; --newer-sodium "
+                                            "builds Debian's newest libsodium for AEGIS-256.")
     parser.add_argument("--quick", action="store_true", help="one small round, some minutes")
     parser.add_argument("--rounds", type=int, help="3")
     parser.add_argument("--size", type=size, help="of the large file: 2G")

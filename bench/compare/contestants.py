@@ -234,11 +234,13 @@ class Nacre(Contestant):
         super().__init__(name, tools)
         kind = name.split("-", 1)[1]
         self.cipher = kind if kind in CIPHERS else "aes-256-gcm"
+        # AEGIS-256 may come with another libsodium, which the others then don't get.
+        self.program = tools.nacre_aegis if self.cipher == "aegis-256" else tools.nacre
         self.mount_options = ["-o", "writeback"] if kind == "writeback" else []
         self.title = "Nacre " + CIPHERS.get(kind, kind)
 
     def missing(self):
-        if not os.access(self.tools.nacre, os.X_OK):
+        if not os.access(self.program, os.X_OK):
             return "not built"
         with tempfile.TemporaryDirectory() as folder:
             passphrase = os.path.join(folder, "passphrase")
@@ -249,7 +251,7 @@ class Nacre(Contestant):
         return "this build has no %s" % self.cipher if tried.returncode == NACRE_NOT_POSSIBLE else None
 
     def version(self):
-        return subprocess.run([self.tools.nacre, "--version"], check=True, stdout=subprocess.PIPE,
+        return subprocess.run([self.program, "--version"], check=True, stdout=subprocess.PIPE,
                               text=True).stdout.strip()
 
     def container(self):
@@ -257,18 +259,18 @@ class Nacre(Contestant):
 
     def creation(self, container, passphrase):
         # The cheapest derivation that is allowed: it is none of what is compared.
-        return [self.tools.nacre, "create", container, "--size", self.tools.volume_size, "--cipher", self.cipher,
+        return [self.program, "create", container, "--size", self.tools.volume_size, "--cipher", self.cipher,
                 "--passfile", passphrase, "--kdf-memory", "32M", "--kdf-passes", "1"]
 
     def create(self):
         self.run(*self.creation(self.container(), self.passphrase_file()))
 
     def start(self):
-        self.serve(self.tools.nacre, "mount", "-f", *self.mount_options, self.container(), self.place, "--passfile",
+        self.serve(self.program, "mount", "-f", *self.mount_options, self.container(), self.place, "--passfile",
                    self.passphrase_file())
 
     def ask_to_unmount(self):
-        self.run(self.tools.nacre, "umount", self.place)
+        self.run(self.program, "umount", self.place)
 
     def stored_bytes(self):
         """Of the volume, not of its container: freed space is given back by later commits."""
@@ -276,9 +278,9 @@ class Nacre(Contestant):
         for _ in range(3):
             with open(touched, "w", encoding="ascii") as out:
                 out.write("x")
-            self.run(self.tools.nacre, "sync", self.place)
+            self.run(self.program, "sync", self.place)
         os.unlink(touched)
-        self.run(self.tools.nacre, "sync", self.place)
+        self.run(self.program, "sync", self.place)
         st = os.statvfs(self.place)
         return (st.f_blocks - st.f_bfree) * st.f_frsize
 

@@ -7,7 +7,7 @@ from collections import namedtuple
 
 from contestants import Failed
 
-Tools = namedtuple("Tools", "nacre floor load volume_size")
+Tools = namedtuple("Tools", "nacre nacre_aegis floor load volume_size")
 LIMIT_S = 3600
 
 
@@ -25,6 +25,7 @@ def load(tools, work, path, **options):
 
 
 def find(build, volume_size):
-    return Tools(os.path.abspath(os.environ.get("NACRE") or os.path.join(build, "nacre")),
+    nacre = os.path.abspath(os.environ.get("NACRE") or os.path.join(build, "nacre"))
+    return Tools(nacre, os.environ.get("NACRE_AEGIS") or nacre,
                  os.path.abspath(os.path.join(build, "bench", "floor", "floor")),
                  os.path.abspath(os.path.join(build, "bench", "load", "load")), volume_size)
