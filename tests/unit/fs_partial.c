@@ -18,6 +18,16 @@ static int count_read(void *ctx, void *buf, size_t len, uint64_t offset) {
   return refused_offset != 0 && offset == refused_offset ? EIO : plain_read(ctx, buf, len, offset);
 }
 
+static unsigned asked; /* for what is in memory, and no reading that waits came before */
+
+/* Each other chunk is in memory. */
+static int read_at_once(void *ctx, void *buf, size_t len, uint64_t offset) {
+  assert_int_equal(reads, 0);
+  return asked++ % 2 == 0 ? EAGAIN : plain_read(ctx, buf, len, offset);
+}
+
+static const struct store_medium_ops slow_medium = {.read_at_once = read_at_once};
+
 struct made {
   struct volume v;
   struct fs_file *file;
@@ -87,6 +97,22 @@ static void test_a_write_reads_nothing(void **state) {
   put(m, 0, PIECE);
   expect(m, 0, 3 * PIECE);
   assert_int_equal(reads, 0);
+  reopen_and_expect(m);
+  end(m);
+}
+
+static void test_all_are_asked_for_before_one_is_waited_for(void **state) {
+  (void)state;
+  struct made *m = make(0);
+  for (uint32_t i = 0; i < CHUNKS; i += 4)
+    put(m, (uint64_t)i * CHUNK + PIECE, PIECE);
+  put(m, 5ull * CHUNK, CHUNK); /* which has nothing to read */
+  m->v.store.medium = &slow_medium;
+  asked = 0;
+  ok(fs_sync(m->v.fs));
+  m->v.store.medium = NULL;
+  assert_int_equal(asked, CHUNKS / 4);
+  assert_int_equal(reads, CHUNKS / 8);
   reopen_and_expect(m);
   end(m);
 }
@@ -354,6 +380,7 @@ static void test_a_loss_waits_for_who_opens_the_file(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_write_reads_nothing),
+      cmocka_unit_test(test_all_are_asked_for_before_one_is_waited_for),
       cmocka_unit_test(test_who_asks_for_the_rest_gets_it),
       cmocka_unit_test(test_the_end_moves_into_one),
       cmocka_unit_test(test_the_chunk_in_which_the_file_ends),

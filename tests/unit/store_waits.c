@@ -178,6 +178,67 @@ static void test_both_of_a_split_store(void **state) {
   assert_int_equal(system_.told, 3);
 }
 
+/* ---- At once or not at all ---- */
+
+static bool read_at_once(struct store *s, struct place *p, size_t len, uint64_t offset) {
+  bool there;
+  memset(p->found, 0, sizeof p->found);
+  assert_int_equal(store_read_at_once(s, p->found, len, offset, &there), NACRE_OK);
+  if (there)
+    assert_memory_equal(p->found, p->content + offset, len);
+  return there;
+}
+
+static void test_at_once_or_not_at_all(void **state) {
+  struct place *p = *state;
+  system_.script[0] = (struct said){.bytes = 1000};
+  system_.script[1] = (struct said){.bytes = 7192};
+  assert_true(read_at_once(&p->store, p, 8192, 4096));
+  assert_int_equal(system_.asked, 2);
+  system_.asked = 0;
+  system_.script[0] = (struct said){.errnum = EAGAIN};
+  assert_false(read_at_once(&p->store, p, 8192, 4096));
+  system_.asked = 0;
+  system_.script[0] = (struct said){.bytes = 4096};
+  system_.script[1] = (struct said){.errnum = EAGAIN};
+  assert_false(read_at_once(&p->store, p, 8192, 4096));
+  /* The reading that waits tells of it, not this one. */
+  store_on_wait(&p->store, on_wait, &system_);
+  system_.asked = 0;
+  assert_false(read_at_once(&p->store, p, CONTAINER_BYTES, 0));
+  assert_int_equal(system_.told, 0);
+}
+
+static void test_where_nobody_can_tell_it_is_read(void **state) {
+  struct place *p = *state;
+  struct store memory;
+  system_.script[0] = (struct said){.errnum = EOPNOTSUPP};
+  for (unsigned i = 0; i < 2; i++)
+    assert_true(read_at_once(&p->store, p, CONTAINER_BYTES, 0));
+  assert_int_equal(system_.asked, 1);
+  bool there;
+  assert_int_equal(store_read_at_once(&p->store, p->found, 2, CONTAINER_BYTES - 1, &there), NACRE_ERR_IO);
+  assert_int_equal(memory_store_new(CONTAINER_BYTES, CONTAINER_BYTES, &memory), NACRE_OK);
+  assert_int_equal(store_write(&memory, p->content, CONTAINER_BYTES, 0), NACRE_OK);
+  assert_true(read_at_once(&memory, p, CONTAINER_BYTES, 0));
+  store_close(&memory);
+}
+
+static void test_at_once_from_a_split_store(void **state) {
+  struct place *p = *state;
+  const struct split_part part = {.offset = 4096, .len = 4096};
+  struct store aside, body = p->store;
+  assert_int_equal(memory_store_new(4096, 4096, &aside), NACRE_OK);
+  assert_int_equal(store_write(&aside, p->content + 4096, 4096, 0), NACRE_OK);
+  assert_int_equal(split_store_new(&body, &aside, &part, 1, &p->store), NACRE_OK);
+  system_.script[0] = (struct said){.errnum = EAGAIN};
+  assert_false(read_at_once(&p->store, p, 4096, 8192));
+  assert_int_equal(system_.asked, 1);
+  assert_true(read_at_once(&p->store, p, 4096, 4096));
+  assert_true(read_at_once(&p->store, p, 12288, 0));
+  assert_int_equal(system_.asked, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_asks_nothing_for_nobody, open_place, close_place),
@@ -188,6 +249,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_a_system_that_cannot_tell_is_asked_once, open_place, close_place),
       cmocka_unit_test_setup_teardown(test_an_error_is_found_by_the_read_that_waits, open_place, close_place),
       cmocka_unit_test_setup_teardown(test_both_of_a_split_store, open_place, close_place),
+      cmocka_unit_test_setup_teardown(test_at_once_or_not_at_all, open_place, close_place),
+      cmocka_unit_test_setup_teardown(test_where_nobody_can_tell_it_is_read, open_place, close_place),
+      cmocka_unit_test_setup_teardown(test_at_once_from_a_split_store, open_place, close_place),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
