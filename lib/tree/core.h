@@ -63,7 +63,7 @@ struct engine {
   pthread_mutex_t grow_lock;
 
   /* Sharing commits, and the thread that commits by the clock */
-  pthread_mutex_t commit_lock; /* guards this block */
+  pthread_mutex_t commit_lock;   /* guards this block */
   pthread_cond_t commit_changed; /* nobody commits any more */
   pthread_cond_t commit_wanted;  /* by the thread, which need not hear of each commit and sync */
   struct commit_turns {

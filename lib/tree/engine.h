@@ -203,9 +203,10 @@ NACRE_MUST_USE enum nacre_err data_move(struct txn *txn, const uint8_t *const ch
  */
 NACRE_MUST_USE enum nacre_err data_read(struct engine *e, const struct extent *x, uint32_t first, uint32_t count,
                                         uint8_t *out);
-/* The same for one chunk if it is in memory, as far as can be told. *there: it was. Else it has begun to be fetched. */
-NACRE_MUST_USE enum nacre_err data_read_at_once(struct engine *e, const struct extent *x, uint32_t index, uint8_t *out,
-                                                bool *there);
+/* The same for one chunk if it is in memory, as far as can be told. *there: it was. Else it has begun to be fetched.
+ */
+NACRE_MUST_USE enum nacre_err data_read_at_once(struct engine *e, const struct extent *x, uint32_t index,
+                                                uint8_t *out, bool *there);
 /* Give back an extent's space: at once if it was allocated in this generation, else pending. */
 void data_free(struct txn *txn, const struct extent *x);
 
