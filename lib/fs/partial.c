@@ -20,7 +20,8 @@ static struct dirty_chunk *find_part(struct inode *inode, uint64_t index) {
   return c != NULL && !dirty_is_whole(c) ? c : NULL;
 }
 
-enum nacre_err chunk_complete(struct fs *fs, struct inode *inode, uint64_t index) {
+/* there: as chunk_load_base says. */
+static enum nacre_err complete(struct fs *fs, struct inode *inode, uint64_t index, bool *there) {
   pthread_mutex_lock(&inode->lock);
   struct dirty_chunk *c = find_part(inode, index);
   uint64_t serial = c != NULL ? c->serial : 0;
@@ -31,13 +32,14 @@ enum nacre_err chunk_complete(struct fs *fs, struct inode *inode, uint64_t index
   uint8_t *stored = malloc(chunk);
   if (stored == NULL)
     return err_set(NACRE_ERR_NO_MEMORY, "no memory to read a chunk");
-  enum nacre_err err = chunk_load_base(fs, inode, index, stored, NULL);
+  enum nacre_err err = chunk_load_base(fs, inode, index, stored, there);
+  const bool loaded = err == NACRE_OK && (there == NULL || *there);
   pthread_mutex_lock(&inode->lock);
   c = find_part(inode, index);
   /* If it is another one, or none, the caller sees what it is now. */
   if (c == NULL || c->serial != serial) {
     err = NACRE_OK;
-  } else if (err == NACRE_OK) {
+  } else if (loaded) {
     dirty_fill(c, stored);
     dirty_whole(c);
   }
@@ -45,6 +47,20 @@ enum nacre_err chunk_complete(struct fs *fs, struct inode *inode, uint64_t index
   secmem_wipe(stored, chunk);
   free(stored);
   return err;
+}
+
+enum nacre_err chunk_complete(struct fs *fs, struct inode *inode, uint64_t index) {
+  return complete(fs, inode, index, NULL);
+}
+
+/* First without waiting, which has the medium fetch all that are not in memory at once. */
+static void complete_all(struct fs *fs, struct inode *inode, const uint64_t parts[], size_t count) {
+  enum nacre_err err = NACRE_OK;
+  bool there;
+  for (unsigned pass = count > 1 ? 0 : 1; pass < 2; pass++) {
+    for (size_t i = 0; i < count && err == NACRE_OK; i++)
+      err = complete(fs, inode, parts[i], pass == 0 ? &there : NULL);
+  }
 }
 
 /* How many of the inode's go into `parts`, which has room for `room`. */
@@ -68,8 +84,7 @@ void parts_complete(struct fs *fs) {
     uint64_t parts[COMPLETE_MAX];
     const size_t found = list_parts(inodes[i], parts, left);
     left -= found;
-    for (size_t k = 0; k < found && chunk_complete(fs, inodes[i], parts[k]) == NACRE_OK; k++)
-      ;
+    complete_all(fs, inodes[i], parts, found);
     inode_put(fs, inodes[i]);
   }
   free(inodes);

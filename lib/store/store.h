@@ -27,7 +27,8 @@ struct store {
 /* Errors become NACRE_ERR_IO (ENOSPC, EDQUOT and EFBIG: NACRE_ERR_NO_SPACE; EROFS: NACRE_ERR_READ_ONLY). */
 NACRE_MUST_USE enum nacre_err store_read(struct store *s, void *buf, size_t len, uint64_t offset);
 /* The same if that needs no waiting for the medium, as far as can be told. *there: it did not. Else it has begun to
- * be fetched, so that many calls and then the readings wait for all of it at once, and buf holds anything. */
+ * be fetched, where the system does that, so that many calls and then the readings wait for all of it at once, and
+ * buf holds anything. */
 NACRE_MUST_USE enum nacre_err store_read_at_once(struct store *s, void *buf, size_t len, uint64_t offset,
                                                  bool *there);
 NACRE_MUST_USE enum nacre_err store_write(struct store *s, const void *buf, size_t len, uint64_t offset);

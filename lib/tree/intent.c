@@ -13,7 +13,8 @@
 #define HALF_SMALL_UNITS 128u /* 512 KiB */
 #define HALF_PART 512u
 /* 4 MiB, or 512 records of 4 KiB, between which the leaves of a large file are not written for each of them. At an
- * opening it is read, and what it has is in memory; the chunks of so many are what a mount buffers easily. */
+ * opening it is read, and what it has is in memory; so many chunks, where they are of 16 KiB, are also what a mount
+ * of 64 MiB buffers before it stores some, which ends the records. */
 #define HALF_UNITS 1024u
 
 static_assert(NACRE_VOLUME_SIZE_MIN_BYTES / FORMAT_UNIT_BYTES / HALF_PART_SMALL >= FORMAT_INTENT_HALF_MIN_UNITS,

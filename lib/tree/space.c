@@ -7,7 +7,7 @@
 /* Reservations are several times what they become, 21 units for a chunk of 4 that lies alone. So much of them, or a
  * part of the container, is let be: what the container grows by for them, its close gives back, and to store what is
  * buffered, each time that fewer were at hand, made every other fsync a commit. */
-#define RESERVED_UNITS_EASY 8192u /* 32 MiB */
+#define RESERVED_UNITS_EASY 12288u /* 48 MiB: what a half of the intent log may have of them is 42 */
 #define RESERVED_PART_EASY 32u
 #define KEEP_UNITS_MIN 512u  /* 2 MiB */
 #define KEEP_UNITS_MAX 8192u /* 32 MiB */

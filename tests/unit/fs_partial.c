@@ -28,6 +28,15 @@ static int read_at_once(void *ctx, void *buf, size_t len, uint64_t offset) {
 
 static const struct store_medium_ops slow_medium = {.read_at_once = read_at_once};
 
+/* Nothing is in memory, so that what is wrong is found by the readings that wait, as in a file. */
+static int read_nothing_at_once(void *ctx, void *buf, size_t len, uint64_t offset) {
+  (void)ctx, (void)buf, (void)len, (void)offset;
+  return EAGAIN;
+}
+
+static const struct store_medium_ops cold_medium = {.read_at_once = read_nothing_at_once};
+static const struct store_medium_ops *medium; /* of the tests that run next */
+
 struct made {
   struct volume v;
   struct fs_file *file;
@@ -50,6 +59,7 @@ static struct made *make(unsigned threads) {
   m->file = volume_find(&m->v, "file");
   plain_read = m->v.store.ops.read;
   m->v.store.ops.read = count_read;
+  m->v.store.medium = medium;
   reads = 0;
   refused_offset = 0;
   return m;
@@ -110,7 +120,7 @@ static void test_all_are_asked_for_before_one_is_waited_for(void **state) {
   m->v.store.medium = &slow_medium;
   asked = 0;
   ok(fs_sync(m->v.fs));
-  m->v.store.medium = NULL;
+  m->v.store.medium = medium;
   assert_int_equal(asked, CHUNKS / 4);
   assert_int_equal(reads, CHUNKS / 8);
   reopen_and_expect(m);
@@ -377,21 +387,36 @@ static void test_a_loss_waits_for_who_opens_the_file(void **state) {
   end(m);
 }
 
+static int in_memory(void **state) {
+  (void)state;
+  medium = NULL;
+  return 0;
+}
+
+static int cold(void **state) {
+  (void)state;
+  medium = &cold_medium;
+  return 0;
+}
+
+/* Each with all in memory, and with nothing. */
+#define TEST(function) cmocka_unit_test_setup(function, in_memory), cmocka_unit_test_setup(function, cold)
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_a_write_reads_nothing),
-      cmocka_unit_test(test_all_are_asked_for_before_one_is_waited_for),
-      cmocka_unit_test(test_who_asks_for_the_rest_gets_it),
-      cmocka_unit_test(test_the_end_moves_into_one),
-      cmocka_unit_test(test_the_chunk_in_which_the_file_ends),
-      cmocka_unit_test(test_holes),
-      cmocka_unit_test(test_a_crash_after_fsync),
-      cmocka_unit_test(test_a_base_that_is_damaged),
-      cmocka_unit_test(test_a_base_that_cannot_be_read_for_a_while),
-      cmocka_unit_test(test_a_base_that_cannot_be_read_for_long),
-      cmocka_unit_test(test_a_record_hangs_on_no_read),
-      cmocka_unit_test(test_a_loss_waits_for_who_opens_the_file),
-      cmocka_unit_test(test_a_commit_meets_a_damaged_base),
+      TEST(test_a_write_reads_nothing),
+      TEST(test_all_are_asked_for_before_one_is_waited_for),
+      TEST(test_who_asks_for_the_rest_gets_it),
+      TEST(test_the_end_moves_into_one),
+      TEST(test_the_chunk_in_which_the_file_ends),
+      TEST(test_holes),
+      TEST(test_a_crash_after_fsync),
+      TEST(test_a_base_that_is_damaged),
+      TEST(test_a_base_that_cannot_be_read_for_a_while),
+      TEST(test_a_base_that_cannot_be_read_for_long),
+      TEST(test_a_record_hangs_on_no_read),
+      TEST(test_a_loss_waits_for_who_opens_the_file),
+      TEST(test_a_commit_meets_a_damaged_base),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
