@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 
+# A descendant may end while it is looked at: what a daemon starts for a moment.
+GONE = (FileNotFoundError, ProcessLookupError)
 DROP_CACHES = "/proc/sys/vm/drop_caches"
 
 
@@ -78,7 +80,7 @@ def family(pid):
         if name.isdigit():
             try:
                 parents.setdefault(int(_stat(int(name))[1]), []).append(int(name))
-            except (FileNotFoundError, ProcessLookupError):
+            except GONE:
                 continue
     found, left = [], [pid]
     while left:
@@ -95,7 +97,10 @@ def _stat(pid):
 
 def cpu_seconds(pid):
     """Of a process, its threads and its children, those that have ended included."""
-    ticks = sum(int(field) for one in family(pid) for field in _stat(one)[11:13])
+    ticks = 0
+    for one in family(pid):
+        with contextlib.suppress(*GONE):
+            ticks += sum(int(field) for field in _stat(one)[11:13])
     ended = sum(int(field) for field in _stat(pid)[13:15])
     return (ticks + ended) / os.sysconf("SC_CLK_TCK")
 
@@ -103,16 +108,18 @@ def cpu_seconds(pid):
 def reset_peak(pid):
     """VmHWM begins anew; not without root for a process that hides its memory: the key derivation is in it then."""
     for one in family(pid):
-        with contextlib.suppress(PermissionError), open("/proc/%d/clear_refs" % one, "w", encoding="ascii") as refs:
-            refs.write("5\n")
+        with contextlib.suppress(PermissionError, *GONE):
+            with open("/proc/%d/clear_refs" % one, "w", encoding="ascii") as refs:
+                refs.write("5\n")
 
 
 def memory_mib(pid, field):
     """VmRSS or VmHWM of a process and its children."""
     total = 0
     for one in family(pid):
-        with open("/proc/%d/status" % one, encoding="utf-8", errors="replace") as status:
-            total += int(re.search(field + r":\s+(\d+) kB", status.read()).group(1))
+        with contextlib.suppress(*GONE), open("/proc/%d/status" % one, encoding="utf-8", errors="replace") as status:
+            found = re.search(field + r":\s+(\d+) kB", status.read())
+            total += int(found.group(1)) if found else 0  # one that has ended has no memory
     return total / 1024
 
 

@@ -75,6 +75,18 @@ volumes() {
 }
 check "the cost of a volume's size is measured, too" volumes
 
+# A daemon that has had a child, which has ended when it is looked at: as something dead, or no more.
+child_gone() {
+  PYTHONPATH="$here/../../bench/compare" "$python" -B -c 'import os, host
+dead = os.fork() or os._exit(0)
+os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+for gone in dead, 2 ** 22 - 1:
+    host.family = lambda pid: [pid, gone]
+    host.reset_peak(os.getpid())
+    assert host.memory_mib(os.getpid(), "VmHWM") > 1 and host.cpu_seconds(os.getpid()) >= 0'
+}
+check "a child that ends meanwhile spoils nothing" child_gone
+
 ends_clean() {
   bench --contestants "nacre-$cipher" --groups large --seconds 60 &
   running=$!
