@@ -103,30 +103,8 @@ static void other_end(void) {
 
 /* ---- Steps ---- */
 
-static void peak_forget(void) {
-  FILE *f = fopen("/proc/self/clear_refs", "we");
-  if (f == NULL)
-    return;
-  fputs("5", f);
-  fclose(f);
-}
-
-/* MiB of memory at most since peak_forget. */
-static double peak_mib(void) {
-  char line[256];
-  unsigned long long kib = 0;
-  FILE *f = fopen("/proc/self/status", "re");
-  MEASURE_OK(f == NULL);
-  while (fgets(line, sizeof line, f) != NULL) {
-    if (strncmp(line, "VmHWM:", 6) == 0)
-      kib = strtoull(line + 6, NULL, 10);
-  }
-  fclose(f);
-  return (double)kib / 1024;
-}
-
 static double step_begin(void) {
-  peak_forget();
+  measure_peak_forget();
   atomic_store(&other_longest_ns, 0);
   return measure_now_s();
 }
@@ -141,7 +119,7 @@ static void step_end(const char *what, double begin, uint64_t count) {
     snprintf(name, sizeof name, "%s: each", what);
     measure_add(name, "us", &value, 1);
   }
-  value = peak_mib();
+  value = measure_peak_mib();
   snprintf(name, sizeof name, "%s: memory", what);
   measure_add(name, "MiB", &value, 1);
   value = (double)atomic_load(&other_longest_ns) / 1e6;

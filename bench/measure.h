@@ -25,4 +25,9 @@ uint64_t measure_option(int argc, char **argv, const char *name, uint64_t otherw
     }                                                                                                                \
   } while (0)
 
+/* From here on the most memory that the process has is counted anew, where the system permits that. */
+void measure_peak_forget(void);
+/* MiB of memory at most since then. */
+double measure_peak_mib(void);
+
 #endif

@@ -160,28 +160,6 @@ static double resident_mib(void) {
   return (double)pages * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
-/* MiB that it had at the most since peak_forget. */
-static double peak_mib(void) {
-  char line[256];
-  unsigned long long kib = 0;
-  FILE *status = fopen("/proc/self/status", "re");
-  MEASURE_OK(status == NULL);
-  while (fgets(line, sizeof line, status) != NULL) {
-    if (strncmp(line, "VmHWM:", 6) == 0)
-      kib = strtoull(line + 6, NULL, 10);
-  }
-  fclose(status);
-  return (double)kib / 1024;
-}
-
-static void peak_forget(void) {
-  FILE *refs = fopen("/proc/self/clear_refs", "we");
-  if (refs == NULL)
-    return;
-  fputs("5", refs);
-  fclose(refs);
-}
-
 static void forget(void) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   MEASURE_OK(fd < 0 || fsync(fd) != 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0);
@@ -242,17 +220,17 @@ static void use(uint64_t gib, double *out) {
   open_volume(&v);
   out[0] = (measure_now_s() - begin) * 1e3;
   out[1] = resident_mib() - before;
-  out[6] = peak_mib() - before;
+  out[6] = measure_peak_mib() - before;
   out[2] = find_some(v.e, files_of(gib), 1);
   out[3] = find_some(v.e, files_of(gib), 1);
   out[4] = change_some(v.e, files_of(gib));
   out[5] = resident_mib() - before;
   committer_want_checkpoint(v.e);
-  peak_forget();
+  measure_peak_forget();
   begin = measure_now_s();
   MEASURE_OK(committer_commit_anyway(v.e));
   out[7] = (measure_now_s() - begin) * 1e3;
-  out[8] = peak_mib() - before;
+  out[8] = measure_peak_mib() - before;
   close_volume(&v);
 }
 
