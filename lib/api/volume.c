@@ -103,7 +103,7 @@ static void discard(nacre_volume *vol) {
 }
 
 /* Read-only, there is nothing to commit; but a volume that failed must not keep quiet about it. */
-static enum nacre_err sync_all(nacre_volume *vol, enum nacre_err (*sync)(struct fs *fs)) {
+static enum nacre_err sync_by(nacre_volume *vol, enum nacre_err (*sync)(struct fs *fs)) {
   struct engine_info info;
   engine_get_info(vol->v->engine, &info);
   return info.read_only && !info.failed ? NACRE_OK : sync(vol->v->fs);
@@ -115,11 +115,13 @@ enum nacre_err nacre_volume_close(nacre_volume *vol) {
     return NACRE_OK;
   ERR_TRY(handle_volume(vol));
   rekey_hold(vol->v);
-  enum nacre_err err = sync_all(vol, fs_sync);
+  enum nacre_err err = sync_by(vol, fs_sync);
   if (err == NACRE_OK)
     err = engine_trim(vol->v->engine);
   if (err == NACRE_OK)
     anchor_closing(&vol->v->anchor, vol->v->engine);
+  if (err == NACRE_OK)
+    err = fs_take_loss(vol->v->fs);
   discard(vol);
   return err;
 }
@@ -131,12 +133,13 @@ void nacre_volume_abandon(nacre_volume *vol) {
 
 enum nacre_err nacre_volume_sync(nacre_volume *vol) {
   ERR_TRY(handle_volume(vol));
-  return sync_all(vol, fs_sync);
+  ERR_TRY(sync_by(vol, fs_sync));
+  return fs_take_loss(vol->v->fs);
 }
 
 enum nacre_err nacre_volume_fsync(nacre_volume *vol) {
   ERR_TRY(handle_volume(vol));
-  return sync_all(vol, fs_sync_lightly);
+  return sync_by(vol, fs_sync_lightly);
 }
 
 enum nacre_err nacre_volume_get_info(nacre_volume *vol, struct nacre_volume_info *info) {

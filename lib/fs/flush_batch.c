@@ -267,10 +267,15 @@ static uint64_t retire(struct fs *fs, struct inode *inode, const struct batch *b
 
 /* Where the file's map is damaged its chunks can never be stored: they are given up, since else no commit would ever
  * succeed again, and everybody's data would be lost in the end. Under the lock. */
-static void give_up(struct inode *inode) {
+static void give_up(struct fs *fs, struct inode *inode, enum nacre_err err) {
   inode->loss_count++;
   inode->eof_stale = true;
   inode->version++;
+  pthread_mutex_lock(&fs->dirty_lock);
+  if (fs->loss.err == NACRE_OK)
+    fs->loss = (struct loss){.err = err, .ino = inode->ino};
+  fs->loss.others = fs->loss.others || fs->loss.ino != inode->ino;
+  pthread_mutex_unlock(&fs->dirty_lock);
 }
 
 /* One run of what was stored; err: what that gave, and then the run goes back, unless it is hopeless. */
@@ -288,7 +293,7 @@ static enum nacre_err settle(struct fs *fs, struct txn *txn, struct inode *inode
   if (err != NACRE_OK)
     unmark(inode, b, run, err);
   if (lost)
-    give_up(inode);
+    give_up(fs, inode, err);
   if (gone)
     units = retire(fs, inode, b, run);
   pthread_mutex_unlock(&inode->lock);

@@ -1,6 +1,7 @@
 /* The filesystem as a whole: its life, its root, its figures. */
 #include "fs/fs.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -101,6 +102,18 @@ enum nacre_err fs_sync_lightly(struct fs *fs) {
   reclaim_zombies(fs);
   parts_complete(fs);
   return engine_sync(fs->engine);
+}
+
+enum nacre_err fs_take_loss(struct fs *fs) {
+  pthread_mutex_lock(&fs->dirty_lock);
+  const struct loss loss = fs->loss;
+  fs->loss = (struct loss){.err = NACRE_OK};
+  pthread_mutex_unlock(&fs->dirty_lock);
+  if (loss.err == NACRE_OK)
+    return NACRE_OK;
+  return err_set(loss.err,
+                 "what was written to the file with the number %" PRIu64 "%s could not be stored and is lost",
+                 loss.ino, loss.others ? ", and to others," : "");
 }
 
 void fs_statfs(struct fs *fs, struct nacre_statfs *out) {

@@ -50,6 +50,9 @@ NACRE_MUST_USE enum nacre_err fs_move_extent(struct fs *fs, const struct key *ke
 NACRE_MUST_USE enum nacre_err fs_sync(struct fs *fs);
 /* The same, by a record of the intent log where that will do. */
 NACRE_MUST_USE enum nacre_err fs_sync_lightly(struct fs *fs);
+/* Why buffered data was given up (see flush_batch.c) since this was asked last, if any was. A handle's fsync tells of
+ * its file's besides: this is for who asks for the whole volume. */
+NACRE_MUST_USE enum nacre_err fs_take_loss(struct fs *fs);
 /* out->struct_size is left alone. */
 void fs_statfs(struct fs *fs, struct nacre_statfs *out);
 /* Buffered data not yet written, and all that is held by buffers and cached inodes. */

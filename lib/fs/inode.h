@@ -75,6 +75,13 @@ struct shard {
 
 #define FS_SHARDS 64u
 
+/* What was given up since fs_take_loss was called last; err NACRE_OK: nothing. */
+struct loss {
+  enum nacre_err err;
+  uint64_t ino; /* of the first */
+  bool others;
+};
+
 struct fs {
   struct engine *engine;
   struct workers *workers;
@@ -95,6 +102,7 @@ struct fs {
   uint64_t dirty_inodes, dirty_inodes_max;
   uint64_t jobs;  /* queued or running; under dirty_lock */
   bool relieving; /* one of them stores what waits longest */
+  struct loss loss;
 
   pthread_mutex_t zombie_lock;
   struct inode *zombies;

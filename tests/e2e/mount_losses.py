@@ -2,6 +2,7 @@
 
 mount_losses.py make FILE: of so many extents that its map does not fit one node.
 mount_losses.py told FILE CONTAINER: in a fresh mount, which has read the root alone.
+mount_losses.py lose FILE: once more, and nobody asks.
 """
 
 import errno
@@ -55,9 +56,15 @@ def told(path, container):
     yield "once", not is_told(path)
 
 
+def lose(path):
+    fd = os.open(path, os.O_WRONLY)
+    os.pwrite(fd, b"x" * CHUNK, (EXTENTS + 2) * CHUNK)
+    os.close(fd)
+
+
 def main():
-    if sys.argv[1] == "make":
-        make(sys.argv[2])
+    if sys.argv[1] in ("make", "lose"):
+        {"make": make, "lose": lose}[sys.argv[1]](sys.argv[2])
         return 0
     failed = False
     for name, right in told(sys.argv[2], sys.argv[3]):

@@ -11,6 +11,16 @@ check "a file of many extents" losses make "$dir/file"
 check "umount" unmount "$dir"
 check "mount" mount_at "$volume" "$dir"
 losses told "$dir/file" "$volume" || failed=1
-# What is destroyed stays so, and the commit at the end may have to say it.
-"$NACRE" umount "$dir" >/dev/null 2>&1 || unmount "$dir"
+
+# damaged COMMAND...: it says that the file with the number that it has is damaged, and what was written to it lost.
+number=$(stat -c %i "$dir/file")
+damaged() {
+  refused 4 "$@" && grep -q "number $number could not be stored and is lost" "$TEST_TMP/refused.log"
+}
+check "whoever syncs the volume is told as well" damaged "$NACRE" sync "$dir"
+check "once" "$NACRE" sync "$dir"
+check "and another is lost" losses lose "$dir/file"
+check "whoever unmounts is told" damaged "$NACRE" umount "$dir"
+check "and it is unmounted" not mounted "$dir"
+unmount "$dir" 2>/dev/null
 finish

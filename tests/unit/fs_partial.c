@@ -3,6 +3,7 @@
 #include "fs_volume.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 #define CHUNK 16384u
@@ -263,6 +264,15 @@ static void expect_one_lost(struct made *m, enum nacre_err told) {
   reopen_and_expect(m);
 }
 
+/* Whoever asks for the volume is told once, of which file. */
+static void expect_volume_told(struct made *m, enum nacre_err told) {
+  char number[32];
+  snprintf(number, sizeof number, "number %" PRIu64 " could", fs_file_ino(m->file));
+  assert_int_equal(fs_take_loss(m->v.fs), told);
+  assert_non_null(strstr(err_message(), number));
+  ok(fs_take_loss(m->v.fs));
+}
+
 static void test_a_base_that_is_damaged(void **state) {
   (void)state;
   struct made *m = make(0);
@@ -273,6 +283,7 @@ static void test_a_base_that_is_damaged(void **state) {
   assert_int_equal(fs_fsync(m->file), NACRE_ERR_DAMAGED);
   assert_int_equal(fs_dirty_bytes(m->v.fs), 0);
   ok(fs_fsync(m->file));
+  expect_volume_told(m, NACRE_ERR_DAMAGED);
   expect_one_lost(m, NACRE_ERR_DAMAGED);
   end(m);
 }
@@ -286,6 +297,7 @@ static void test_a_base_that_cannot_be_read_for_a_while(void **state) {
     assert_int_equal(fs_sync(m->v.fs), NACRE_ERR_IO);
     assert_int_equal(fs_sync_lightly(m->v.fs), NACRE_ERR_IO);
   }
+  ok(fs_take_loss(m->v.fs)); /* not given up */
   assert_int_equal(fs_dirty_bytes(m->v.fs), 3 * CHUNK);
   assert_int_equal(read_whole(m, 20), NACRE_ERR_IO);
   refused_offset = 0;
@@ -310,6 +322,7 @@ static void test_a_base_that_cannot_be_read_for_long(void **state) {
   }
   assert_in_range(env_monotonic_ms() - begin, 4000, 60000);
   assert_int_equal(fs_dirty_bytes(m->v.fs), 0);
+  expect_volume_told(m, NACRE_ERR_IO);
   assert_int_equal(fs_fsync(m->file), NACRE_ERR_IO);
   ok(fs_fsync(m->file));
   expect_one_lost(m, NACRE_ERR_IO);
