@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 # A descendant may end while it is looked at: what a daemon starts for a moment.
 GONE = (FileNotFoundError, ProcessLookupError)
 DROP_CACHES = "/proc/sys/vm/drop_caches"
+LOOK_S = 0.5  # at the processor, for what is withheld
 
 
 def filesystem_of(path):
@@ -127,6 +129,40 @@ def stored_bytes(folder):
     """What the files below a folder take of the host's storage."""
     out = subprocess.run(["du", "-s", "--block-size=1", folder], check=True, stdout=subprocess.PIPE, text=True).stdout
     return int(out.split()[0])
+
+
+def processor_ticks():
+    """So far: what was done by all cores, and what a hypervisor withheld of what was to be done (steal in proc(5))."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, _, _, irq, softirq, steal = [int(field) for field in stat.readline().split()[1:9]]
+    return user + nice + system + irq + softirq, steal
+
+
+def withheld_since(before):
+    """In percent of the processor time that was wanted."""
+    done, withheld = (now - then for now, then in zip(processor_ticks(), before))
+    return 100 * withheld / (done + withheld) if done + withheld > 0 else 0.0
+
+
+def withheld_now():
+    """In percent, of two processes that wake each other: a core that never sleeps is seldom taken away."""
+    there, here = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(there[1])
+        while os.read(there[0], 1):
+            os.write(here[1], b"x")
+        os._exit(0)
+    os.close(there[0])
+    before, end = processor_ticks(), time.monotonic() + LOOK_S
+    while time.monotonic() < end:
+        os.write(there[1], b"x")
+        os.read(here[0], 1)
+    share = withheld_since(before)
+    for fd in there[1], *here:
+        os.close(fd)
+    os.waitpid(child, 0)
+    return share
 
 
 def describe():

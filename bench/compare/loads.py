@@ -20,6 +20,7 @@ class Turn:
     def __init__(self, contestant, options, material, tools):
         self.contestant, self.options, self.material, self.tools = contestant, options, material, tools
         self.values, self.failures = {}, {}
+        self.took_s, self.withheld, self.tries = 0.0, 0.0, 1
         self.empty_bytes = 0
 
     def path(self, name):

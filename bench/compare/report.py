@@ -1,5 +1,7 @@
 """Tables of Markdown: medians side by side with what is wanted, and how far the rounds lie apart."""
 
+import statistics
+
 import rows
 
 
@@ -82,12 +84,20 @@ def spread(results):
     return out
 
 
+def withheld(results):
+    shares = [share for found in results.withheld.values() for share in found]
+    return ("Of the processor time that was wanted a hypervisor withheld, turn by turn, %.1f %% in the middle and %.1f %% at "
+            "most; %d turns were taken again because of it." % (statistics.median(shares), max(shares),
+                                                               results.taken_again))
+
+
 def markdown(results, about):
     machine = about["machine"]
     out = ["# Side by side", "",
            "%s, rounds in turn: %d, on %s (%s), %d cores, Linux %s, load before it %.1f. Cold: %s." %
            (about["when"], about["rounds"], about["folder"], about["filesystem"], machine["cores"], machine["kernel"],
             machine["load_before"], about["cold"]), ""]
+    out += [withheld(results), ""]
     out += ["- %s: %s" % (c.title, c.version()) for c in results.contestants.values() if c.version()]
     out += ["- %s: missing, %s" % pair for pair in results.missing.items()]
     out += ["", "## Medians", "", *side_by_side(results), "", "## How many times as good (above 1 is better)", "",

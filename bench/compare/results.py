@@ -12,9 +12,13 @@ class Results:
         self.options, self.contestants, self.missing = options, contestants, missing
         self.values = {}
         self.failures = {}
+        self.withheld = {}  # percent of the processor, of each turn that counts
+        self.taken_again = 0
 
-    def add(self, turn):
+    def add(self, group, turn):
         name = turn.contestant.name
+        self.withheld.setdefault((group, name), []).append(turn.withheld)
+        self.taken_again += turn.tries - 1
         for row, value in turn.values.items():
             self.values.setdefault((row, name), []).append(value)
         for row, why in turn.failures.items():
@@ -24,6 +28,13 @@ class Results:
         """Memory is one value a round: the most of any group."""
         for name, most in peaks.items():
             self.values.setdefault(("memory-peak", name), []).append(most)
+
+    def withheld_as_json(self):
+        """By group and contestant, and how many turns were taken again."""
+        out = {"taken_again": self.taken_again, "percent": {}}
+        for (group, name), shares in self.withheld.items():
+            out["percent"].setdefault(group, {})[name] = [round(share, 2) for share in shares]
+        return out
 
     def median(self, row, name):
         found = self.values.get((row, name))

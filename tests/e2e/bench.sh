@@ -87,6 +87,28 @@ for gone in dead, 2 ** 22 - 1:
 }
 check "a child that ends meanwhile spoils nothing" child_gone
 
+# Turns with what was withheld of each, and the one that counts, after how many.
+disturbed() {
+  PYTHONPATH="$here/../../bench/compare" "$python" -B -c 'import types, host, patience
+host.withheld_now = lambda: 0
+def counts(minutes, *turns, took_s=1, failed=None):
+    left = [types.SimpleNamespace(withheld=w, took_s=took_s, failures={"row": "why"} if w == failed else {}) for w in turns]
+    best = patience.Patience(minutes, lambda turn: None).least_disturbed(lambda: left.pop(0))
+    return best.withheld, best.tries, len(left)
+assert counts(1, 2, 90) == (2, 1, 1)
+assert counts(1, 60, 2, 90) == (2, 2, 1)
+assert counts(1, 60, 40, 50, 2) == (40, 3, 1)
+assert counts(0, 60, 2) == (60, 1, 1)
+assert counts(1, 60, 2, took_s=61) == (60, 1, 1)
+assert counts(9, 60, 2, took_s=101) == (60, 1, 1)
+assert counts(1, 60, 2, failed=60) == (60, 1, 1)
+assert counts(1, 60, 80, 2, failed=80) == (80, 2, 1)
+looks = iter([50, 50, 3])
+host.withheld_now, patience.LOOK_AGAIN_S = lambda: next(looks), 0
+assert counts(1, 2) == (2, 1, 0) and next(looks, None) is None'
+}
+check "what a hypervisor disturbed is measured again, and nothing else" disturbed
+
 ends_clean() {
   bench --contestants "nacre-$cipher" --groups large --seconds 60 &
   running=$!
