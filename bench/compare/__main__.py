@@ -21,6 +21,7 @@ import loads
 import plots
 import programs
 import report
+from journal import Journal, OtherRun, fingerprint
 from material import Material
 from patience import Patience
 from results import Results
@@ -70,6 +71,8 @@ def options():
     parser.add_argument("--folder", default=os.environ.get("NACRE_BENCH_DIR", "/var/tmp"),
                         help="where to work: /var/tmp")
     parser.add_argument("--volume-size", default="16G", help="of Nacre's volumes: 16G")
+    parser.add_argument("--resume", metavar="FILE",
+                        help="keep each turn there, and go on from there where an earlier run was ended")
     parser.add_argument("--json", help="a file for the results")
     parser.add_argument("--save", nargs="?", const=os.path.join(os.path.dirname(HERE), "results"), metavar="FOLDER",
                         help="keep bench.json, bench.md, bench.svg, bench.png: in bench/results")
@@ -94,28 +97,34 @@ def who_takes_part(names, tools):
     return here, missing
 
 
-def measure(opts, tools, results, folder):
+def measure(opts, tools, results, folder, journal):
     material = Material(folder, opts.tree_files, tools) if "tree" in opts.groups else None
     names = list(results.contestants)
     patience = Patience(opts.patience, lambda turn: tell("disturbed, again", turn))
 
+    def turn_of(name):
+        return loads.Turn(results.contestants[name], opts, material, tools)
+
     def take(name, group):
-        turn = loads.Turn(results.contestants[name], opts, material, tools)
+        turn = turn_of(name)
         begin, ticks = time.monotonic(), host.processor_ticks()
         loads.take_turn(group, turn, os.path.join(folder, "turn"))
         turn.took_s, turn.withheld = time.monotonic() - begin, host.withheld_since(ticks)
         return turn
 
-    for number in range(opts.rounds):
+    for number in range(1, opts.rounds + 1):
         peaks = {}
         for group in opts.groups:
-            for name in names[number % len(names):] + names[:number % len(names)]:
-                turn = patience.least_disturbed(lambda name=name, group=group: take(name, group))
+            for name in names[(number - 1) % len(names):] + names[:(number - 1) % len(names)]:
+                turn = turn_of(name)
+                if not journal.recall(number, group, turn):
+                    turn = patience.least_disturbed(lambda name=name, group=group: take(name, group))
+                    journal.keep(number, group, turn)
                 peak = turn.values.pop("memory-peak", None)
                 if peak is not None:
                     peaks[name] = max(peak, peaks.get(name, 0))
                 results.add(group, turn)
-                tell("round %d, %s" % (number + 1, group), turn)
+                tell("round %d, %s" % (number, group), turn)
         results.peak_of_groups(peaks)
 
 
@@ -132,6 +141,15 @@ def describe(opts, folder):
             "machine": host.describe(),
             "options": {name: getattr(opts, name) for name in ("size", "files", "tree_files", "rows", "seconds",
                                                                "patience", "volume_size", "groups")}}
+
+
+def run_of(opts, about, tools, here):
+    """What has to be the same for turns to be compared."""
+    return {"options": {name: value for name, value in about["options"].items() if name != "patience"},
+            "rounds": opts.rounds, "folder": opts.folder, "filesystem": about["filesystem"], "cold": about["cold"],
+            "machine": {name: value for name, value in about["machine"].items() if name != "load_before"},
+            "contestants": {name: contestant.version() for name, contestant in here.items()},
+            "programs": fingerprint(tools)}
 
 
 def publish(opts, results, about):
@@ -184,7 +202,10 @@ def main():
         about = describe(opts, folder)
         if "plain" in here:
             here["plain"].title = about["filesystem"]
-        measure(opts, tools, results, folder)
+        measure(opts, tools, results, folder, Journal(opts.resume, run_of(opts, about, tools, here)))
+    except OtherRun as error:
+        print("bench: %s" % error, file=sys.stderr)
+        return 1
     finally:
         for contestant in here.values():
             contestant.abandon()

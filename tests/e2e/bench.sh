@@ -109,6 +109,22 @@ assert counts(1, 2) == (2, 1, 0) and next(looks, None) is None'
 }
 check "what a hypervisor disturbed is measured again, and nothing else" disturbed
 
+# The same again from what was kept of it, of which the last line is cut off; not with other options.
+resumes() {
+  set -- --contestants "floor,nacre-$cipher" --groups small,database --resume "$TEST_TMP/turns"
+  bench "$@" --json first.json
+  head -c -20 turns >torn.turns && mv torn.turns turns
+  bench "$@" --json second.json
+  "$python" -c 'import json, sys
+first, second = ({row["row"]: row["values"] for row in json.load(open(name))["rows"]} for name in ("first.json", "second.json"))
+same = [row for row in first if first[row] == second[row] and first[row]]
+assert {"create", "delete", "creators"} <= set(same), same
+assert second["rows-each"]["nacre-%s" % sys.argv[1]] != first["rows-each"]["nacre-%s" % sys.argv[1]]' "$cipher"
+  test "$(wc -l <turns)" -eq 5
+  refused 1 bench "$@" --files 61
+}
+check "an ended run goes on, from what was kept" resumes
+
 ends_clean() {
   bench --contestants "nacre-$cipher" --groups large --seconds 60 &
   running=$!
