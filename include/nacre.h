@@ -346,8 +346,8 @@ NACRE_API void nacre_volume_abandon(nacre_volume *vol);
 /* Make everything done so far durable; concurrent calls share one commit. NACRE_OK for a volume that was opened
  * read-only, the failure for one that went read-only. Where buffered data had to be given up since this was asked
  * last, because what is stored of its file is damaged (NACRE_ERR_DAMAGED) or cannot be read for long (NACRE_ERR_IO),
- * it fails so once, and all else is durable: nacre_last_error has the file's number. nacre_fsync of the file tells,
- * too. */
+ * it fails so once, and all else is durable, as a second call shows: nacre_last_error has the file's number.
+ * nacre_fsync of the file tells, too. */
 NACRE_CALL enum nacre_err nacre_volume_sync(nacre_volume *vol);
 /* The same, as nacre_fsync does it: where little has changed that is a record of the intent log and no commit. The
  * next opening brings it back; space that was freed is free after commits only. */

@@ -144,6 +144,12 @@ static enum nacre_err do_all(struct trial *t) {
     add_deed(t);
   t->synced = nacre_volume_sync(t->vol);
   may_fail_with(t->synced, "a commit");
+  /* A loss is told once, of what is committed otherwise. */
+  bool told = false, failed = false;
+  if (t->synced == NACRE_ERR_DAMAGED) {
+    t->synced = nacre_volume_sync(t->vol);
+    told = t->synced == NACRE_OK;
+  }
   for (size_t i = 0; i < t->deed_count; i++) {
     struct deed *d = &t->deeds[i];
     if (d->err == NACRE_OK && d->handle != NULL)
@@ -155,7 +161,10 @@ static enum nacre_err do_all(struct trial *t) {
     t->impossible += d->impossible;
     t->done += d->err == NACRE_OK;
     t->failed += d->err != NACRE_OK;
+    failed = failed || (d->err != NACRE_OK && d->handle != NULL);
   }
+  if (told && !failed)
+    report_fail("a loss is told of the volume, and of no file");
   return made;
 }
 
