@@ -1,7 +1,7 @@
 #!/bin/sh
 # ./dev bench, tiny: it measures every row, says who is missing, notices what is wrong in what it reads, and leaves
 # nothing behind, also when it is ended.
-# timeout: 240
+# timeout: 400
 . "$(dirname "$0")/mount_lib.sh"
 
 build=$(dirname "$NACRE")
