@@ -143,12 +143,11 @@ def describe(opts, folder):
                                                                "patience", "volume_size", "groups")}}
 
 
-def run_of(opts, about, tools, here):
-    """What has to be the same for turns to be compared."""
-    return {"options": {name: value for name, value in about["options"].items() if name != "patience"},
-            "rounds": opts.rounds, "folder": opts.folder, "filesystem": about["filesystem"], "cold": about["cold"],
+def run_of(opts, about, tools):
+    """What has to be the same for turns to be compared. Who takes part, in what and how often may differ."""
+    same = {name: value for name, value in about["options"].items() if name not in ("patience", "groups")}
+    return {"options": same, "folder": opts.folder, "filesystem": about["filesystem"], "cold": about["cold"],
             "machine": {name: value for name, value in about["machine"].items() if name != "load_before"},
-            "contestants": {name: contestant.version() for name, contestant in here.items()},
             "programs": fingerprint(tools)}
 
 
@@ -202,7 +201,7 @@ def main():
         about = describe(opts, folder)
         if "plain" in here:
             here["plain"].title = about["filesystem"]
-        measure(opts, tools, results, folder, Journal(opts.resume, run_of(opts, about, tools, here)))
+        measure(opts, tools, results, folder, Journal(opts.resume, run_of(opts, about, tools)))
     except OtherRun as error:
         print("bench: %s" % error, file=sys.stderr)
         return 1

@@ -57,14 +57,15 @@ class Journal:
             os.fsync(file.fileno())
 
     def recall(self, number, group, turn):
-        """Make a new turn what it was. False where there was none."""
+        """Make a new turn what it was. False where there was none, or of another version."""
         found = self.known.get((number, group, turn.contestant.name))
-        if found is None:
+        if found is None or found["version"] != turn.contestant.version():
             return False
         for name in ("values", "failures", "took_s", "withheld", "tries"):
             setattr(turn, name, found[name])
         return True
 
     def keep(self, number, group, turn):
-        self._append({"round": number, "group": group, "contestant": turn.contestant.name, "values": turn.values,
-                      "failures": turn.failures, "took_s": turn.took_s, "withheld": turn.withheld, "tries": turn.tries})
+        self._append({"round": number, "group": group, "contestant": turn.contestant.name,
+                      "version": turn.contestant.version(), "values": turn.values, "failures": turn.failures,
+                      "took_s": turn.took_s, "withheld": turn.withheld, "tries": turn.tries})
