@@ -62,7 +62,7 @@ enum nacre_err control_call(const struct control_mount *mount, const char *reque
     snprintf(message, message_size, "the mount's process gave no answer");
   } else {
     err = judge_reply(reply, message, message_size);
-    if (err == NACRE_OK && strcmp(request, "sync") != 0)
+    if (strcmp(request, "sync") != 0) /* unmounted also where it tells of a loss; after a refusal it ends at once */
       control_wait_for_end(in);
   }
   replies_free(in);

@@ -22,5 +22,6 @@ check "once" "$NACRE" sync "$dir"
 check "and another is lost" losses lose "$dir/file"
 check "whoever unmounts is told" damaged "$NACRE" umount "$dir"
 check "and it is unmounted" not mounted "$dir"
+check "and the container free" mount_at "$volume" "$dir"
 unmount "$dir" 2>/dev/null
 finish
