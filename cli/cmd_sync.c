@@ -1,10 +1,20 @@
 #include "command.h"
 
+#include "data_command.h"
 #include "mounts.h"
 #include "options.h"
 #include "report.h"
 
 #define MESSAGE_BYTES 256
+
+static int sync_one(const struct mounts *mounts, const char *name) {
+  char message[MESSAGE_BYTES] = "";
+  const struct control_mount *mount = mounts_find(mounts, name);
+  if (mount == NULL)
+    return report_error(EXIT_NO_VOLUME, name, "it is not mounted here");
+  const enum nacre_err err = control_call(mount, "sync", message, sizeof message);
+  return err == NACRE_OK ? EXIT_DONE : report_message(name, err, message);
+}
 
 int cmd_sync(const struct command *self, int argc, char **argv) {
   const struct option_group groups[] = {{0}};
@@ -13,16 +23,11 @@ int cmd_sync(const struct command *self, int argc, char **argv) {
     return parsed == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
   struct mounts mounts;
   int code = mounts_load(&mounts);
-  for (int i = 0; i < argc && code == EXIT_DONE; i++) {
-    char message[MESSAGE_BYTES] = "";
-    const struct control_mount *mount = mounts_find(&mounts, argv[i]);
-    if (mount == NULL) {
-      code = report_error(EXIT_NO_VOLUME, argv[i], "it is not mounted here");
-      continue;
-    }
-    const enum nacre_err err = control_call(mount, "sync", message, sizeof message);
-    if (err != NACRE_OK)
-      code = report_error(report_exit_code(err), argv[i], "%s", message[0] != '\0' ? message : nacre_strerror(err));
+  if (code == EXIT_DONE) {
+    struct tally tally = {0};
+    for (int i = 0; i < argc; i++)
+      tally_add(&tally, sync_one(&mounts, argv[i]));
+    code = tally_code(&tally);
   }
   mounts_free(&mounts);
   return code;

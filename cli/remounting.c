@@ -114,7 +114,7 @@ static int commit(const struct mountpoint *at, const struct control_mount *mount
     err = control_call(mount, "sync", message, sizeof message);
   if (err == NACRE_OK)
     return EXIT_DONE;
-  return report_error(report_exit_code(err), at->dir, "is read-only now, but not known to be committed: %s",
+  return report_error(report_exit_code(err), at->dir, "is read-only now, but not all is known to be committed: %s",
                       message[0] != '\0' ? message : "its process can't be asked");
 }
 

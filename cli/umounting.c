@@ -62,7 +62,7 @@ static int umount_running(const char *name, const struct control_mount *mount, b
   /* Not found: it has ended meanwhile; what it left behind is taken away by the caller. */
   if (err == NACRE_OK || err == NACRE_ERR_NOT_FOUND)
     return EXIT_DONE;
-  return report_error(report_exit_code(err), name, "%s", message[0] != '\0' ? message : nacre_strerror(err));
+  return report_message(name, err, message);
 }
 
 /* A process that doesn't answer commits after the kernel has taken the mount away: wait until it lets go. */

@@ -31,6 +31,7 @@ holds "fields" json_is "$out" 'sorted(r["mounts"][0])' \
 works "status by the container's name" "$NACRE" status v
 works "sync" "$NACRE" sync m
 fails "sync of what is not mounted: 6" 6 "not mounted" "$NACRE" sync n
+fails "and of that and another: that is done, 10" 10 "not mounted" "$NACRE" sync n m
 works "info says where" "$NACRE" info --json v
 holds "in use, on m" json_is "$out" 'r["in_use"], r["mounted_on"]' "(True, '$top/m')"
 fails "a second mount: 5, and where it is" 5 "$top/m" mount_v v n
