@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 
@@ -140,29 +141,32 @@ def processor_ticks():
 
 def withheld_since(before):
     """In percent of the processor time that was wanted."""
-    done, withheld = (now - then for now, then in zip(processor_ticks(), before))
+    after = processor_ticks()
+    done, withheld = after[0] - before[0], after[1] - before[1]
     return 100 * withheld / (done + withheld) if done + withheld > 0 else 0.0
 
 
 def withheld_now():
     """In percent, of two processes that wake each other: a core that never sleeps is seldom taken away."""
-    there, here = os.pipe(), os.pipe()
+    here, there = socket.socketpair()
     child = os.fork()
     if child == 0:
-        os.close(there[1])
-        while os.read(there[0], 1):
-            os.write(here[1], b"x")
-        os._exit(0)
-    os.close(there[0])
-    before, end = processor_ticks(), time.monotonic() + LOOK_S
-    while time.monotonic() < end:
-        os.write(there[1], b"x")
-        os.read(here[0], 1)
-    share = withheld_since(before)
-    for fd in there[1], *here:
-        os.close(fd)
-    os.waitpid(child, 0)
-    return share
+        try:
+            here.close()
+            while there.send(there.recv(1)):
+                pass
+        finally:
+            os._exit(0)  # whatever came: what is above in the stack is the parent's
+    there.close()
+    try:
+        before, end = processor_ticks(), time.monotonic() + LOOK_S
+        while time.monotonic() < end:
+            here.send(b"x")
+            here.recv(1)
+        return withheld_since(before)
+    finally:
+        here.close()
+        os.waitpid(child, 0)
 
 
 def describe():

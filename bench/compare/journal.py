@@ -44,8 +44,9 @@ class Journal:
             return []
         with open(self.path, encoding="utf-8") as file:
             whole = [line for line in file.read().splitlines(keepends=True) if line.endswith("\n")]
-        with open(self.path, "w", encoding="utf-8") as file:
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
             file.writelines(whole)
+        os.replace(self.path + ".new", self.path)
         return [json.loads(line) for line in whole]
 
     def _append(self, line):

@@ -38,6 +38,7 @@ class Patience:
                 best = turn
             if turn.failures or best.withheld <= WITHHELD_MOST or turn.took_s > min(self.left_s, LONG_TURN_S):
                 break
-            self.tell(turn)
+            if tried < TRIES:
+                self.tell(turn)
         best.tries = tried
         return best

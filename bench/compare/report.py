@@ -85,10 +85,10 @@ def spread(results):
 
 
 def withheld(results):
-    shares = [share for found in results.withheld.values() for share in found]
-    return ("Of the processor time that was wanted a hypervisor withheld, turn by turn, %.1f %% in the middle and %.1f %% at "
-            "most; %d turns were taken again because of it." % (statistics.median(shares), max(shares),
-                                                               results.taken_again))
+    shares = [share for found in results.withheld.values() for share in found] or [0]
+    return ("Of the processor time that was wanted a hypervisor withheld, in the turns that count, %.1f %% in the middle and "
+            "%.1f %% at most; because of it turns were taken again %d times." %
+            (statistics.median(shares), max(shares), results.taken_again))
 
 
 def markdown(results, about):

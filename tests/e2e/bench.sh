@@ -89,8 +89,14 @@ check "a child that ends meanwhile spoils nothing" child_gone
 
 # Turns with what was withheld of each, and the one that counts, after how many.
 disturbed() {
-  PYTHONPATH="$here/../../bench/compare" "$python" -B -c 'import types, host, patience
-host.withheld_now = lambda: 0
+  PYTHONPATH="$here/../../bench/compare" "$python" -B -c 'import os, types, host, patience
+assert 0 <= host.withheld_now() <= 100
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    host.withheld_now = lambda: 0
+else:
+    raise AssertionError("a child is left")
 def counts(minutes, *turns, took_s=1, failed=None):
     left = [types.SimpleNamespace(withheld=w, took_s=took_s, failures={"row": "why"} if w == failed else {}) for w in turns]
     best = patience.Patience(minutes, lambda turn: None).least_disturbed(lambda: left.pop(0))
