@@ -350,7 +350,7 @@ NACRE_API void nacre_volume_abandon(nacre_volume *vol);
  * nacre_fsync of the file tells, too. */
 NACRE_CALL enum nacre_err nacre_volume_sync(nacre_volume *vol);
 /* The same, as nacre_fsync does it: where little has changed that is a record of the intent log and no commit. The
- * next opening brings it back; space that was freed is free after commits only. */
+ * next opening brings it back; space that was freed is free after commits only. It tells of no loss. */
 NACRE_CALL enum nacre_err nacre_volume_fsync(nacre_volume *vol);
 
 struct nacre_volume_info {

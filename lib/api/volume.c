@@ -116,14 +116,15 @@ enum nacre_err nacre_volume_close(nacre_volume *vol) {
   ERR_TRY(handle_volume(vol));
   rekey_hold(vol->v);
   enum nacre_err err = sync_by(vol, fs_sync);
-  if (err == NACRE_OK)
+  const bool synced = err == NACRE_OK;
+  if (synced)
     err = engine_trim(vol->v->engine);
   if (err == NACRE_OK)
     anchor_closing(&vol->v->anchor, vol->v->engine);
-  if (err == NACRE_OK)
-    err = fs_take_loss(vol->v->fs);
+  /* Of a loss and of what only makes the container smaller, the loss is told. */
+  const enum nacre_err loss = synced ? fs_take_loss(vol->v->fs) : NACRE_OK;
   discard(vol);
-  return err;
+  return loss != NACRE_OK ? loss : err;
 }
 
 void nacre_volume_abandon(nacre_volume *vol) {

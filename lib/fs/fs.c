@@ -107,7 +107,7 @@ enum nacre_err fs_sync_lightly(struct fs *fs) {
 enum nacre_err fs_take_loss(struct fs *fs) {
   pthread_mutex_lock(&fs->dirty_lock);
   const struct loss loss = fs->loss;
-  fs->loss = (struct loss){.err = NACRE_OK};
+  fs->loss.err = NACRE_OK;
   pthread_mutex_unlock(&fs->dirty_lock);
   if (loss.err == NACRE_OK)
     return NACRE_OK;

@@ -23,5 +23,17 @@ check "and another is lost" losses lose "$dir/file"
 check "whoever unmounts is told" damaged "$NACRE" umount "$dir"
 check "and it is unmounted" not mounted "$dir"
 check "and the container free" mount_at "$volume" "$dir"
+check "umount" unmount "$dir"
+
+# Nobody asks: what serves it has syslog, or in the foreground its own output.
+"$NACRE" mount -f "$volume" "$dir" --passfile "$TEST_TMP/pass" >"$TEST_TMP/serving.log" 2>&1 &
+serving=$!
+wait_for mounted "$dir"
+check "yet another is lost" losses lose "$dir/file"
+kill -TERM $serving
+wait $serving
+served=$?
+check "a mount that is ended by a signal says it" test $served -eq 4
+check "with the number" grep -q "number $number could not be stored and is lost" "$TEST_TMP/serving.log"
 unmount "$dir" 2>/dev/null
 finish
