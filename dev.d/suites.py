@@ -8,6 +8,7 @@ and says so: a mount or a process left behind is a failed check.
 
 import argparse
 import concurrent.futures
+import fnmatch
 import glob
 import json
 import os
@@ -30,10 +31,14 @@ class Suite:
         self.name, self.argv, self.timeout, self.env = name, argv, timeout, env or {}
 
 
+def left_out(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def programs(build, kinds, leave_out, runner):
     listing = subprocess.run(["meson", "introspect", "--tests", build], check=True, capture_output=True, text=True)
     for test in json.loads(listing.stdout):
-        if test["name"].split("/")[0] in kinds and test["name"] not in leave_out:
+        if test["name"].split("/")[0] in kinds and not left_out(test["name"], leave_out):
             yield Suite(test["name"], runner + test["cmd"], test["timeout"], test["env"])
 
 
@@ -48,7 +53,7 @@ def scripts(kinds, only, leave_out):
         for path in sorted(glob.glob(os.path.join(TOP, "tests", kind, "*.sh"))):
             stem = os.path.splitext(os.path.basename(path))[0]
             name = kind + "/" + stem
-            if os.access(path, os.X_OK) and (not only or name in only) and name not in leave_out:
+            if os.access(path, os.X_OK) and (not only or name in only) and not left_out(name, leave_out):
                 yield Suite(name, [path], script_timeout(path, 120))
 
 
@@ -162,7 +167,7 @@ def parse():
     parser.add_argument("--programs", default="", help="comma-separated folders under tests/ with programs")
     parser.add_argument("--scripts", default="", help="comma-separated folders under tests/ with scripts")
     parser.add_argument("--only", default="", help="of the scripts, only these (kind/stem, comma-separated)")
-    parser.add_argument("--leave-out", default="", help="neither these programs nor these scripts (kind/stem)")
+    parser.add_argument("--leave-out", default="", help="neither these programs nor scripts (kind/stem, * in it)")
     parser.add_argument("--lint", action="store_true", help="the programs in tests/lint")
     parser.add_argument("--runner", help="a program that runs those of the build, which are another processor's")
     parser.add_argument("--nacre", help="what the scripts take for the program; nacre in the build if not said")
