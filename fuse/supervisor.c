@@ -92,15 +92,17 @@ static void signals_give_back(const struct supervisor *s) {
 
 /* ---- Sync, verify and rekey ---- */
 
-static void answer_sync(const struct mount *m, int connection) {
+/* One commit for all of them: a loss is told once, and so to each who has asked before. */
+static void answer_syncs(const struct mount *m, const int *connections, size_t count) {
   enum nacre_err err = nacre_volume_sync(m->vol);
-  control_server_answer(connection, err, err == NACRE_OK ? "" : nacre_last_error());
+  for (size_t i = 0; i < count; i++)
+    control_server_answer(connections[i], err, err == NACRE_OK ? "" : nacre_last_error());
 }
 
 /* Whether the connection is to be kept: this thread must not wait for a check. */
 static bool take_sync(struct supervisor *s, int connection) {
   if (!task_is_running(s->check)) {
-    answer_sync(s->m, connection);
+    answer_syncs(s->m, &connection, 1);
     return false;
   }
   if (s->syncing_count == WAITING_MAX) {
@@ -112,10 +114,11 @@ static bool take_sync(struct supervisor *s, int connection) {
 }
 
 static void answer_waiting_syncs(struct supervisor *s) {
-  for (size_t i = 0; i < s->syncing_count; i++) {
-    answer_sync(s->m, s->syncing[i]);
+  if (s->syncing_count == 0)
+    return;
+  answer_syncs(s->m, s->syncing, s->syncing_count);
+  for (size_t i = 0; i < s->syncing_count; i++)
     close(s->syncing[i]);
-  }
   s->syncing_count = 0;
 }
 

@@ -146,6 +146,32 @@ ask_and_not_read() {
   sleep 0.5
 }
 
+# tells_loss PROCESS LOG: it ended with the code for damage, and says what is lost.
+tells_loss() {
+  code=0
+  wait "$1" || code=$?
+  [ $code -eq 4 ]
+  grep -q 'could not be stored and is lost' "$2"
+}
+
+all_told() {
+  daemon=$(daemon_of "$dir")
+  harm "$TEST_TMP/before" "$TEST_TMP/after" "$volume" 3500
+  # Into the midst of a chunk whose rest is damaged. During a check it would wait.
+  printf lost | dd of="$dir/busy/vic=tim %" bs=1 seek=8000000 conv=notrunc status=none
+  ask_and_not_read
+  "$NACRE" sync "$dir" 2>"$TEST_TMP/first.err" &
+  first=$!
+  "$NACRE" sync "$dir" 2>"$TEST_TMP/second.err" &
+  second=$!
+  tells_loss $first "$TEST_TMP/first.err"
+  tells_loss $second "$TEST_TMP/second.err"
+  kill $peer
+  wait $peer || true
+  "$NACRE" sync "$dir"
+}
+check "who syncs while it waits is told of a loss, each of them" all_told
+
 unread() {
   daemon=$(daemon_of "$dir")
   harm "$TEST_TMP/before" "$TEST_TMP/after" "$volume" 3500
