@@ -128,7 +128,7 @@ head -c 20000000 /dev/urandom >data
 # shellcheck disable=SC2086
 "$NACRE" put $pass s data / || not_ok "put"
 # shellcheck disable=SC2086
-"$NACRE" rekey $pass --json --rate 200K s >lines 2>/dev/null </dev/null &
+"$NACRE" rekey $pass --json --rate 1M s >lines 2>/dev/null </dev/null &
 slow=$!
 holds "a rotation is under way" eventually grep -q '"phase":"rekey"' lines
 kill -TERM $slow
