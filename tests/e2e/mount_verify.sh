@@ -140,7 +140,7 @@ check "damage in the container is found, and the file named" damaged
 # More problems than a socket takes: then the check waits for its peer, for a while.
 ask_and_not_read() {
   rm -f "$TEST_TMP/asked"
-  python3 "$here/mount_verify_peer.py" "$daemon" 30 >"$TEST_TMP/asked" &
+  python3 "$here/mount_verify_peer.py" "$daemon" 30 "$@" >"$TEST_TMP/asked" &
   peer=$!
   wait_for test -s "$TEST_TMP/asked"
   sleep 0.5
@@ -159,15 +159,16 @@ all_told() {
   harm "$TEST_TMP/before" "$TEST_TMP/after" "$volume" 3500
   # Into the midst of a chunk whose rest is damaged. During a check it would wait.
   printf lost | dd of="$dir/busy/vic=tim %" bs=1 seek=8000000 conv=notrunc status=none
-  ask_and_not_read
+  ask_and_not_read slowly
   "$NACRE" sync "$dir" 2>"$TEST_TMP/first.err" &
   first=$!
   "$NACRE" sync "$dir" 2>"$TEST_TMP/second.err" &
   second=$!
-  tells_loss $first "$TEST_TMP/first.err"
-  tells_loss $second "$TEST_TMP/second.err"
+  sleep 2 # both wait for the check, which waits for its peer
   kill $peer
   wait $peer || true
+  tells_loss $first "$TEST_TMP/first.err"
+  tells_loss $second "$TEST_TMP/second.err"
   "$NACRE" sync "$dir"
 }
 check "who syncs while it waits is told of a loss, each of them" all_told

@@ -1,4 +1,5 @@
-"""Ask a mount to be checked, and read nothing for a while. Arguments: the pid of the mount's process, seconds."""
+"""Ask a mount to be checked, and read nothing for a while. Arguments: the pid of the mount's process, seconds, and, to
+read a little each half second, which keeps the mount waiting: slowly."""
 
 import glob
 import os
@@ -15,4 +16,8 @@ peer = socket.socket(socket.AF_UNIX)
 peer.connect(path)
 peer.sendall(b"verify\n")
 print("asked", flush=True)
-time.sleep(seconds)
+until = time.monotonic() + seconds
+while time.monotonic() < until:
+    time.sleep(0.5)
+    if sys.argv[3:] == ["slowly"]:
+        peer.recv(2048)
