@@ -140,16 +140,12 @@ static void do_read(struct model *m) {
     assert_int_equal(buf[done], 0xee);
 }
 
-static bool all_zero(const uint8_t *bytes, uint64_t count) {
-  return count == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0);
-}
-
 static void do_seek(struct model *m) {
   uint64_t offset = rnd_offset(m), found;
   enum nacre_err err = fs_seek_data(m->file, offset, &found);
   uint64_t stop = err == NACRE_OK ? found : m->size;
   assert_true(err == NACRE_OK || err == NACRE_ERR_RANGE);
-  assert_true(stop <= offset || all_zero(m->now + offset, stop - offset));
+  assert_true(stop <= offset || bytes_all_zero(m->now + offset, stop - offset));
   err = fs_seek_hole(m->file, offset, &found);
   if (offset >= m->size) {
     assert_int_equal(err, NACRE_ERR_RANGE);
@@ -160,7 +156,7 @@ static void do_seek(struct model *m) {
   struct nacre_attr attr;
   ok(fs_fstat(m->file, &attr));
   uint64_t end = u64_min(m->size, (found / attr.chunk_bytes + 1) * attr.chunk_bytes);
-  assert_true(end <= found || all_zero(m->now + found, end - found));
+  assert_true(end <= found || bytes_all_zero(m->now + found, end - found));
 }
 
 static void compare_all(struct model *m) {
